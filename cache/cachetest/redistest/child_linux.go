@@ -1,0 +1,9 @@
+package redistest
+
+import "syscall"
+
+// childAttr lets the kernel kill the child when the test binary dies without
+// running its cleanup, as it does on a timeout.
+func childAttr() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+}
