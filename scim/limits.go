@@ -1,0 +1,114 @@
+package scim
+
+import (
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/sharearefund/scim-bridge/schemas"
+)
+
+// What a body may not exceed. The size of the whole body is the server's to
+// limit.
+const (
+	maxDepth      = 32   // nested objects and arrays
+	maxMembers    = 1000 // members of one object
+	maxEntries    = 200  // values of one multi-valued attribute
+	maxOperations = 1000 // operations of one PATCH
+)
+
+// The longest string values, in characters; addresses of pages and pictures
+// and certificates are longer than names are.
+const (
+	maxString = 1024
+	maxURL    = 2048
+	maxBinary = 16384
+)
+
+// limits holds what a value must satisfy where the type alone is not enough.
+// A max of 0 leaves the default.
+var limits = map[string]struct {
+	max   int
+	check func(string) error
+}{
+	"userName":     {256, checkUserName},
+	"displayName":  {256, nil},
+	"externalId":   {255, nil},
+	"emails.value": {254, ValidEmail},
+}
+
+// sticky names the attributes that null and remove leave as they are.
+var sticky = map[string]bool{"active": true}
+
+// limit sets what values of a must satisfy.
+func (a *attribute) limit() {
+	a.max = maxString
+	switch a.Type {
+	case schemas.Reference:
+		a.max = maxURL
+	case schemas.Binary:
+		a.max, a.check = maxBinary, checkBinary
+	}
+	if l, ok := limits[a.path]; ok {
+		a.max, a.check = l.max, l.check
+	}
+	a.sticky = sticky[a.path]
+}
+
+// checkString checks a value that is not empty.
+func (a *attribute) checkString(s string) error {
+	if len(s) > a.max {
+		if n := utf8.RuneCountInString(s); n > a.max {
+			return fmt.Errorf("%d characters are too long, at most %d are kept", n, a.max)
+		}
+	}
+	if strings.IndexByte(s, 0) >= 0 {
+		return fmt.Errorf("the character U+0000 cannot be kept")
+	}
+	if a.check != nil {
+		return a.check(s)
+	}
+	return nil
+}
+
+// checkUserName refuses what people cannot see: two names that look the same
+// must be the same.
+func checkUserName(s string) error {
+	if first, _ := utf8.DecodeRuneInString(s); unicode.IsSpace(first) {
+		return fmt.Errorf("%q begins with a space; remove it in the identity provider", s)
+	}
+	if last, _ := utf8.DecodeLastRuneInString(s); unicode.IsSpace(last) {
+		return fmt.Errorf("%q ends with a space; remove it in the identity provider", s)
+	}
+	return checkVisible(s)
+}
+
+// checkVisible refuses control characters (C0, DEL, C1), line and paragraph
+// separators, and format characters such as zero-width spaces and
+// bidirectional overrides.
+func checkVisible(s string) error {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c >= 0x7f {
+			return checkRunes(s)
+		}
+	}
+	return nil
+}
+
+func checkRunes(s string) error {
+	for _, r := range s {
+		if unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) {
+			return fmt.Errorf("%q contains the invisible character U+%04X; remove it in the identity provider", s, r)
+		}
+	}
+	return nil
+}
+
+func checkBinary(s string) error {
+	if _, err := base64.StdEncoding.DecodeString(s); err != nil {
+		return fmt.Errorf("must be base64: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,204 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/sharearefund/scim-bridge/schemas"
+	"github.com/sharearefund/scim-bridge/scim"
+)
+
+// basePath is where SCIM lives below the public URL.
+const basePath = "/scim/v2"
+
+// Options configure New.
+type Options struct {
+	// PublicURL is the address that clients use: scheme, host and, behind a
+	// proxy that adds one, a path prefix. PublicURL + "/scim/v2" is the SCIM
+	// base URL. It is the only source of meta.location and Location; no
+	// request header is. Requests are served with and without the prefix.
+	// Required.
+	PublicURL string
+	// Users serves the User resources. Required.
+	Users scim.UserHandler
+	// UserCodec reads and writes them. Required.
+	UserCodec *scim.Codec[scim.User]
+	// Authenticate says whose credential a request carries. It is called only
+	// when there is exactly one well-formed Authorization header; the
+	// request's context has the deadline of the work. A *scim.Error is
+	// answered as it is; any other error is 503, never 401. Malformed
+	// credentials are best refused without I/O: attempts are counted, not
+	// prevented. Required.
+	Authenticate func(*http.Request) (Identity, error)
+
+	// Evidence is called when an "auto" credential without remembered evidence
+	// shows for the first time in this process which client uses it. It must
+	// not block. nil: nobody is told.
+	Evidence func(ctx context.Context, credential string, d scim.Dialect)
+	// Observe is called once for every request, after it was answered. It
+	// must not block. nil: nobody is told.
+	Observe func(Request)
+	// Failed is called, before the answer is sent, for every mutation of an
+	// authenticated caller that is refused or fails. The context outlives the
+	// client's connection. It must not block. nil: nobody is told.
+	Failed func(ctx context.Context, f FailedRequest)
+
+	// Logger gets one line a request. nil: nothing is logged.
+	Logger *slog.Logger
+	// MaxBody is the largest accepted request body in bytes. 0: 1 MiB.
+	MaxBody int64
+	// MaxResults is the largest page. It must equal filter.maxResults of the
+	// embedded ServiceProviderConfig; 0 takes it from there.
+	MaxResults int
+	// DefaultCount is the page size when a client names none. 0: 100.
+	DefaultCount int
+	// RequestTimeout is when a request is answered at the latest, counted from
+	// the end of its headers. Handlers get a context that ends after five
+	// sixths of it, and a body must have arrived after half of it. 0: 30 s.
+	RequestTimeout time.Duration
+	// FailedAuthPerMinute is how many failed authentications one client
+	// address (one /64 for IPv6) may make in a minute before further ones are
+	// answered 429. Good credentials from the same address are not affected.
+	// 0: 1000.
+	FailedAuthPerMinute int
+	// TrustedProxies are the peers whose X-Forwarded-For and X-Request-Id are
+	// believed. nil: nobody's.
+	TrustedProxies []netip.Prefix
+	// Now is the clock of durations and limits. nil: time.Now.
+	Now func() time.Time
+	// NewRequestID makes the id of a request, in the grammar of resource ids.
+	// nil: 128 random bits.
+	NewRequestID func() string
+}
+
+// Identity is what a credential proves.
+type Identity struct {
+	// Tenant is the slug of the credential's tenant. Never empty.
+	Tenant string
+	// Credential is the credential's id, never its secret. Never empty.
+	Credential string
+	// Client is the name of a dialect, or "auto" or "": recognised per request.
+	Client string
+	// Evidence is the dialect that an "auto" credential was recognised as
+	// before; empty: not yet.
+	Evidence string
+}
+
+// Request is what Observe learns about a request. Tenant, Method and Route are
+// bounded in number: they can be metric labels.
+type Request struct {
+	// Tenant is empty when the request was not authenticated.
+	Tenant string
+	// Method is a method of RFC 9110 or RFC 5789, or "other".
+	Method string
+	// Route is the pattern of the route, or "unmatched".
+	Route    string
+	Status   int
+	Duration time.Duration
+	Dialect  scim.Dialect
+	// Notes lists what was tolerated in, or left out of, the body.
+	Notes []scim.Note
+	// Panicked reports a defect that was answered 500.
+	Panicked bool
+}
+
+// FailedRequest is what Failed learns about a mutation that did not succeed.
+type FailedRequest struct {
+	Caller scim.Caller
+	Method string
+	// Route is the pattern of the route, or "unmatched".
+	Route string
+	// ID is the id in the path; empty for a create.
+	ID string
+	// Status, Type and Detail are those of the answer.
+	Status int
+	Type   string
+	Detail string
+	Notes  []scim.Note
+}
+
+// New returns the handler of every SCIM request. It serves the whole path
+// space that it is given, and must be reached without a router that cleans or
+// redirects paths (http.ServeMux does). It is safe for concurrent use.
+//
+// The http.Server around it is expected to set ReadHeaderTimeout,
+// MaxHeaderBytes of at least 256 KiB, so that oversized headers and filters
+// are refused here and in JSON, and a WriteTimeout above RequestTimeout.
+func New(o Options) (http.Handler, error) {
+	base, prefix, urlErr := publicURL(o.PublicURL)
+	set, setErr := schemas.Load()
+	faults := []error{urlErr, setErr}
+	require := func(ok bool, format string, args ...any) {
+		if !ok {
+			faults = append(faults, fmt.Errorf(format, args...))
+		}
+	}
+	require(o.Users != nil, "Users is required")
+	require(o.UserCodec != nil, "UserCodec is required")
+	require(o.Authenticate != nil, "Authenticate is required")
+	require(o.MaxBody >= 0, "MaxBody %d is negative", o.MaxBody)
+	require(o.RequestTimeout >= 0, "RequestTimeout %v is negative", o.RequestTimeout)
+	require(o.FailedAuthPerMinute >= 0, "FailedAuthPerMinute %d is negative", o.FailedAuthPerMinute)
+	if setErr == nil {
+		announced, err := announcedMaxResults(set)
+		faults = append(faults, err)
+		o.MaxResults = cmp.Or(o.MaxResults, announced)
+		require(err != nil || o.MaxResults == announced,
+			"MaxResults %d differs from the ServiceProviderConfig's filter.maxResults %d: leave it 0", o.MaxResults, announced)
+	}
+	o.DefaultCount = cmp.Or(o.DefaultCount, min(100, o.MaxResults))
+	require(o.DefaultCount > 0 && o.DefaultCount <= o.MaxResults, "DefaultCount %d is not between 1 and %d", o.DefaultCount, o.MaxResults)
+	if err := errors.Join(faults...); err != nil {
+		return nil, fmt.Errorf("server options: %w", err)
+	}
+
+	s := &server{
+		Options:  o,
+		base:     base,
+		prefix:   prefix,
+		attempts: newAttempts(cmp.Or(o.FailedAuthPerMinute, 1000)),
+	}
+	s.MaxBody = cmp.Or(o.MaxBody, 1<<20)
+	s.RequestTimeout = cmp.Or(o.RequestTimeout, 30*time.Second)
+	if s.Logger == nil {
+		s.Logger = slog.New(slog.DiscardHandler)
+	}
+	if s.Now == nil {
+		s.Now = time.Now
+	}
+	if s.NewRequestID == nil {
+		s.NewRequestID = rand.Text
+	}
+	s.routes = newRoutes(s, set)
+	return s, nil
+}
+
+// publicURL returns the SCIM base URL and the path prefix of a public URL.
+func publicURL(raw string) (base, prefix string, err error) {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil:
+		return "", "", fmt.Errorf("PublicURL: %w", err)
+	case u.Scheme != "https" && u.Scheme != "http", u.Host == "", u.User != nil, u.RawQuery != "", u.Fragment != "", u.Opaque != "":
+		return "", "", fmt.Errorf("PublicURL %q: want scheme, host and at most a path, as in https://bridge.example.com", u.Redacted())
+	}
+	prefix = strings.TrimRight(u.EscapedPath(), "/")
+	if prefix != "" {
+		if clean, ok := cleanPath(prefix); !ok || clean != prefix {
+			return "", "", fmt.Errorf("PublicURL %q: the path has characters other than letters, digits, '-', '_', '.' and '/'", raw)
+		}
+	}
+	if strings.HasSuffix(prefix, basePath) {
+		return "", "", fmt.Errorf("PublicURL %q: leave out %s, it is appended", raw, basePath)
+	}
+	return u.Scheme + "://" + u.Host + prefix + basePath, prefix, nil
+}

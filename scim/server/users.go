@@ -1,0 +1,208 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/sharearefund/scim-bridge/scim"
+)
+
+// createUser is POST /Users (RFC 7644 §3.3).
+func (s *server) createUser(x *exchange) (workFunc, error) {
+	u, proj, err := s.readUser(x)
+	if err != nil {
+		return nil, err
+	}
+	caller := x.caller
+	return func(ctx context.Context) (answer, error) {
+		created, err := s.Users.CreateUser(ctx, caller, u)
+		if err != nil {
+			return answer{}, err
+		}
+		a, err := s.userAnswer(http.StatusCreated, created, proj)
+		if err == nil {
+			a.location = created.Meta.Location
+		}
+		return a, err
+	}, nil
+}
+
+// getUser is GET /Users/{id} (RFC 7644 §3.4.1), conditional by If-None-Match
+// (§3.14).
+func (s *server) getUser(x *exchange) (workFunc, error) {
+	proj, err := s.projection(&x.query)
+	if err != nil {
+		return nil, err
+	}
+	known, err := entityTags(x.r.Header, "If-None-Match")
+	if err != nil {
+		return nil, err
+	}
+	caller, id := x.caller, x.id
+	return func(ctx context.Context) (answer, error) {
+		u, err := s.Users.GetUser(ctx, caller, id)
+		if err != nil {
+			return answer{}, err
+		}
+		if u != nil && len(known) > 0 {
+			if err := (scim.Preconditions{IfNoneMatch: known}).Check(u.Meta.Version); err != nil {
+				return answer{status: http.StatusNotModified, etag: u.Meta.Version}, nil
+			}
+		}
+		return s.userAnswer(http.StatusOK, u, proj)
+	}, nil
+}
+
+// listUsers is GET /Users (RFC 7644 §3.4.2).
+func (s *server) listUsers(x *exchange) (workFunc, error) {
+	q, err := s.list(x)
+	if err != nil {
+		return nil, err
+	}
+	caller := x.caller
+	return func(ctx context.Context) (answer, error) {
+		page, err := s.Users.ListUsers(ctx, caller, q)
+		if err != nil {
+			return answer{}, err
+		}
+		return s.listAnswer(page, q)
+	}, nil
+}
+
+// replaceUser is PUT /Users/{id} (RFC 7644 §3.5.1).
+func (s *server) replaceUser(x *exchange) (workFunc, error) {
+	u, proj, err := s.readUser(x)
+	if err != nil {
+		return nil, err
+	}
+	pre, err := preconditions(x.r.Header)
+	if err != nil {
+		return nil, err
+	}
+	caller, id := x.caller, x.id
+	return func(ctx context.Context) (answer, error) {
+		replaced, err := s.Users.ReplaceUser(ctx, caller, id, u, pre)
+		if err != nil {
+			return answer{}, err
+		}
+		return s.userAnswer(http.StatusOK, replaced, proj)
+	}, nil
+}
+
+// patchUser is PATCH /Users/{id} (RFC 7644 §3.5.2). The answer is always the
+// whole user: Microsoft's SCIM validator wants it, and Okta reads it.
+func (s *server) patchUser(x *exchange) (workFunc, error) {
+	proj, err := s.projection(&x.query)
+	if err != nil {
+		return nil, err
+	}
+	pre, err := preconditions(x.r.Header)
+	if err != nil {
+		return nil, err
+	}
+	body, err := s.readBody(x)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.setDialect(x, body); err != nil {
+		return nil, err
+	}
+	p, err := s.UserCodec.DecodePatch(body, x.caller.Dialect)
+	if err != nil {
+		return nil, err
+	}
+	x.notes = append(x.notes, p.Skipped...)
+	caller, id := x.caller, x.id
+	return func(ctx context.Context) (answer, error) {
+		patched, err := s.Users.PatchUser(ctx, caller, id, p, pre)
+		if err != nil {
+			return answer{}, err
+		}
+		return s.userAnswer(http.StatusOK, patched, proj)
+	}, nil
+}
+
+// deleteUser is DELETE /Users/{id} (RFC 7644 §3.6).
+func (s *server) deleteUser(x *exchange) (workFunc, error) {
+	pre, err := preconditions(x.r.Header)
+	if err != nil {
+		return nil, err
+	}
+	caller, id := x.caller, x.id
+	return func(ctx context.Context) (answer, error) {
+		if err := s.Users.DeleteUser(ctx, caller, id, pre); err != nil {
+			return answer{}, err
+		}
+		return answer{status: http.StatusNoContent}, nil
+	}, nil
+}
+
+// readUser reads a User from the body of a POST or PUT.
+func (s *server) readUser(x *exchange) (*scim.User, scim.Projection, error) {
+	proj, err := s.projection(&x.query)
+	if err != nil {
+		return nil, proj, err
+	}
+	body, err := s.readBody(x)
+	if err != nil {
+		return nil, proj, err
+	}
+	u, notes, err := s.UserCodec.Decode(body, x.caller.Dialect)
+	x.notes = append(x.notes, notes...)
+	return u, proj, err
+}
+
+// userAnswer is an answer that shows u.
+func (s *server) userAnswer(status int, u *scim.User, proj scim.Projection) (answer, error) {
+	if err := s.locate(u); err != nil {
+		return answer{}, err
+	}
+	b := s.buffers.get()
+	*b = s.UserCodec.Append(*b, u, proj)
+	return answer{status: status, etag: u.Meta.Version, body: *b, pooled: b}, nil
+}
+
+// listAnswer is a ListResponse (RFC 7644 §3.4.2).
+func (s *server) listAnswer(page *scim.Page[scim.User], q scim.Query) (answer, error) {
+	if page == nil {
+		return answer{}, errors.New("the handler returned no page")
+	}
+	for _, u := range page.Resources {
+		if err := s.locate(u); err != nil {
+			return answer{}, err
+		}
+	}
+	b := s.buffers.get()
+	out := append(*b, `{"schemas":["`+listSchema+`"],"totalResults":`...)
+	out = strconv.AppendInt(out, int64(page.Total), 10)
+	out = append(out, `,"startIndex":`...)
+	out = strconv.AppendInt(out, int64(q.StartIndex), 10)
+	out = append(out, `,"itemsPerPage":`...)
+	out = strconv.AppendInt(out, int64(len(page.Resources)), 10)
+	out = append(out, `,"Resources":[`...)
+	for i, u := range page.Resources {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = s.UserCodec.Append(out, u, q.Projection)
+	}
+	*b = append(out, `]}`...)
+	return answer{status: http.StatusOK, body: *b, pooled: b}, nil
+}
+
+// locate sets what the server knows about a resource that a handler returned:
+// its type and its address.
+func (s *server) locate(u *scim.User) error {
+	switch {
+	case u == nil:
+		return errors.New("the handler returned no user")
+	case !validID(u.ID):
+		return fmt.Errorf("the handler returned a user with the id %q", u.ID)
+	}
+	u.Meta.ResourceType = "User"
+	u.Meta.Location = s.base + "/Users/" + u.ID
+	return nil
+}

@@ -1,0 +1,109 @@
+package scim
+
+import (
+	"cmp"
+	"reflect"
+
+	"github.com/sharearefund/scim-bridge/scim/filter"
+)
+
+// SortKey is a sortBy that was resolved against a resource type (RFC 7644
+// §3.4.2.3). It is immutable.
+type SortKey struct {
+	b         *binding
+	top, leaf *attribute
+}
+
+// compare orders two resources ascending, those without a value last. Of a
+// multi-valued attribute the primary entry counts, or else the first.
+func (k *SortKey) compare(x, y reflect.Value) int {
+	fx, okx := k.field(x)
+	fy, oky := k.field(y)
+	switch {
+	case !okx || !oky:
+		return cmp.Compare(present(oky), present(okx))
+	}
+	switch k.leaf.kind {
+	case kindString:
+		if k.leaf.CaseExact {
+			return cmp.Compare(fx.String(), fy.String())
+		}
+		return cmp.Compare(Fold(fx.String()), Fold(fy.String()))
+	case kindTime:
+		return timeOf(fx).Compare(timeOf(fy))
+	}
+	fx, fy = reflect.Indirect(fx), reflect.Indirect(fy)
+	switch k.leaf.kind {
+	case kindBool:
+		return present(fx.Bool()) - present(fy.Bool())
+	case kindInt:
+		return cmp.Compare(fx.Int(), fy.Int())
+	default:
+		return cmp.Compare(fx.Float(), fy.Float())
+	}
+}
+
+func present(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// field is the value of root that counts, false when there is none.
+func (k *SortKey) field(root reflect.Value) (reflect.Value, bool) {
+	c, ok := k.b.container(root, k.top.ext)
+	if !ok {
+		return c, false
+	}
+	f := c.Field(k.top.index)
+	if k.top.MultiValued {
+		if f.Len() == 0 {
+			return f, false
+		}
+		first := f.Index(0)
+		for i := range f.Len() {
+			if isPrimary(k.top, f.Index(i)) {
+				first = f.Index(i)
+				break
+			}
+		}
+		f = first
+	}
+	if k.leaf != k.top {
+		o, ok := object(f)
+		if !ok {
+			return f, false
+		}
+		f = o.Field(k.leaf.index)
+	}
+	return f, !noValue(k.leaf, f)
+}
+
+// parseSort resolves a sortBy. A complex attribute is sorted by its value.
+func (b *binding) parseSort(s string) (*SortKey, error) {
+	path, err := filter.ParsePath(s, filter.Options{})
+	if err != nil {
+		return nil, BadRequest(TypeInvalidValue, "sortBy: %v", err)
+	}
+	if path.ValueExpression != nil {
+		return nil, BadRequest(TypeInvalidValue, "sortBy: %q has a value filter; name the attribute alone", shorten(s))
+	}
+	top, sub, err := b.resolve(path.AttributePath)
+	if err != nil {
+		return nil, BadRequest(TypeInvalidValue, "sortBy: %v", err)
+	}
+	k := &SortKey{b: b, top: top, leaf: top}
+	switch {
+	case sub != nil:
+		k.leaf = sub
+	case top.kind == kindComplex && top.value == nil:
+		return nil, BadRequest(TypeInvalidValue, "sortBy: %s has no value of its own; name one of its sub-attributes", top.path)
+	case top.kind == kindComplex:
+		k.leaf = top.value
+	}
+	if top.hidden() || top == b.schemas {
+		return nil, BadRequest(TypeInvalidValue, "sortBy: resources cannot be sorted by %s", top.path)
+	}
+	return k, nil
+}
