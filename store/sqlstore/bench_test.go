@@ -1,0 +1,191 @@
+package sqlstore
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sharearefund/scim-bridge/store"
+	"github.com/sharearefund/scim-bridge/store/storetest/pgtest"
+)
+
+// benchPerson is a person of the usual size.
+func benchPerson(n int64) *store.Person {
+	address := fmt.Sprintf("person.number.%d@example.com", n)
+	return &store.Person{
+		Tenant: "acme", ID: fmt.Sprintf("0b9f7c1e-1111-4222-8333-%012d", n), UserID: n, InviteIDs: []string{fmt.Sprint("inv_", n)},
+		UserName: address, FoldedUserName: address, Email: address, FoldedEmail: address, AnyEmails: []string{address},
+		ExternalID: fmt.Sprint("00u", n), Managed: true, Created: true, Listed: true,
+		Desired: make([]byte, 700), LastWritten: make([]byte, 200), LastSeen: make([]byte, 500),
+		CreatedAt: time.Unix(1e9, 0), ModifiedAt: time.Unix(1e9, 0), LastSeenAt: time.Unix(1e9, 0),
+	}
+}
+
+func benchEvent(id string) *store.Event {
+	return &store.Event{At: time.Unix(1e9, 0), Tenant: "acme", Actor: "credential-1", RequestID: "req-" + id, Action: "user.update",
+		ResourceType: "User", ResourceID: id, Outcome: store.OutcomeOK, Status: 200, Detail: "changed name", Data: make([]byte, 300)}
+}
+
+// eachBenchmark runs a benchmark on both databases, with n persons in them.
+func eachBenchmark(b *testing.B, n int64, run func(b *testing.B, s *sqlStore)) {
+	for _, kind := range []string{"sqlite", "postgres"} {
+		b.Run(kind, func(b *testing.B) {
+			url := filepath.Join(b.TempDir(), "bridge.db")
+			if kind == "postgres" {
+				url = pgtest.Database(b)
+			}
+			s := openTest(b, Options{URL: url})
+			for from := int64(1); from <= n; from += 1000 {
+				if err := s.Update(context.Background(), func(tx store.Tx) error {
+					for i := from; i < from+1000 && i <= n; i++ {
+						if err := tx.InsertPerson(benchPerson(i)); err != nil {
+							return err
+						}
+					}
+					return nil
+				}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			if kind == "postgres" {
+				if _, err := s.b.(*postgresBackend).db.Exec(`VACUUM ANALYZE`); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			before := cpuTime(b)
+			run(b, s)
+			b.ReportMetric(float64(cpuTime(b)-before)/float64(b.N), "cpu-ns/op")
+		})
+	}
+}
+
+// BenchmarkCommit is the durable end of a request: a person's row changed and
+// its event, by one and by 32 at a time.
+func BenchmarkCommit(b *testing.B) {
+	const persons = 5000
+	for _, parallel := range []int{1, 32} {
+		b.Run(fmt.Sprint(parallel), func(b *testing.B) {
+			eachBenchmark(b, persons, func(b *testing.B, s *sqlStore) {
+				var next atomic.Int64
+				commit := func() error {
+					id := benchPerson(next.Add(1)%persons + 1).ID
+					return s.Update(context.Background(), func(tx store.Tx) error {
+						p, err := tx.Person(context.Background(), "acme", id)
+						if err != nil {
+							return err
+						}
+						p.UserName += "x"
+						if err := tx.UpdatePerson(p); err != nil {
+							return err
+						}
+						return tx.AppendEvent(benchEvent(id))
+					})
+				}
+				inParallel(b, parallel, commit)
+			})
+		})
+	}
+}
+
+// BenchmarkInsert is the same for a new person.
+func BenchmarkInsert(b *testing.B) {
+	for _, parallel := range []int{1, 32} {
+		b.Run(fmt.Sprint(parallel), func(b *testing.B) {
+			eachBenchmark(b, 0, func(b *testing.B, s *sqlStore) {
+				var next atomic.Int64
+				inParallel(b, parallel, func() error {
+					p := benchPerson(next.Add(1))
+					return s.Update(context.Background(), func(tx store.Tx) error {
+						if err := tx.InsertPerson(p); err != nil {
+							return err
+						}
+						return tx.AppendEvent(benchEvent(p.ID))
+					})
+				})
+			})
+		})
+	}
+}
+
+// inParallel runs fn b.N times on n goroutines.
+func inParallel(b *testing.B, n int, fn func() error) {
+	var left atomic.Int64
+	left.Store(int64(b.N))
+	done := make(chan error, n)
+	for range n {
+		go func() {
+			for left.Add(-1) >= 0 {
+				if err := fn(); err != nil {
+					done <- err
+					return
+				}
+			}
+			done <- nil
+		}()
+	}
+	for range n {
+		if err := <-done; err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkRead reads one person, a page of 100 and the number of 100,000.
+func BenchmarkRead(b *testing.B) {
+	const persons = 100_000
+	ctx := context.Background()
+	for _, c := range []struct {
+		name string
+		read func(s *sqlStore, i int64) error
+	}{
+		{"Person", func(s *sqlStore, i int64) error {
+			_, err := s.Person(ctx, "acme", benchPerson(i%persons+1).ID)
+			return err
+		}},
+		{"PersonByUserName", func(s *sqlStore, i int64) error {
+			_, err := s.PersonByUserName(ctx, "acme", fmt.Sprintf("person.number.%d@example.com", i%persons+1))
+			return err
+		}},
+		{"Persons100", func(s *sqlStore, i int64) error {
+			_, err := s.Persons(ctx, "acme", store.Window{After: i * 100 % persons, Limit: 100})
+			return err
+		}},
+		{"Persons100Offset90000", func(s *sqlStore, _ int64) error {
+			_, err := s.Persons(ctx, "acme", store.Window{Offset: 90_000, Limit: 100})
+			return err
+		}},
+		{"CountPersons", func(s *sqlStore, _ int64) error {
+			n, err := s.CountPersons(ctx, "acme")
+			if err == nil && n != persons {
+				err = fmt.Errorf("counted %d", n)
+			}
+			return err
+		}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			eachBenchmark(b, persons, func(b *testing.B, s *sqlStore) {
+				for i := int64(0); b.Loop(); i++ {
+					if err := c.read(s, i); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// cpuTime is what this process has used; a PostgreSQL server is not in it.
+func cpuTime(b *testing.B) time.Duration {
+	b.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}

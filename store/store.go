@@ -1,0 +1,175 @@
+// Package store is the durable truth for what upstream cannot hold: tenants,
+// credentials, persons and their SCIM ids, tombstones, intents, jobs, leases,
+// guard counters and events. Package store/sqlstore keeps it in SQLite or
+// PostgreSQL; package store/storetest is the suite that both pass.
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// Store is safe for concurrent use by any number of goroutines; any number of
+// processes may open the same database. An error that is none of this
+// package's errors means that the database could not answer: nothing is known
+// to be wrong with the request.
+type Store interface {
+	Reader
+
+	// Update runs fn in one transaction: all of it commits durably before
+	// Update returns nil, or none of it happens. SQLite groups concurrent
+	// Updates into one commit, each in a savepoint of its own, so fn must
+	// do no I/O beyond tx and must not block; it may run again after a
+	// serialization failure and so must have no other effect. An error of
+	// fn rolls back and is returned as it is.
+	Update(ctx context.Context, fn func(tx Tx) error) error
+
+	// EnqueueJob adds a job, or returns the unfinished one of the same
+	// tenant, kind and key.
+	EnqueueJob(ctx context.Context, j Job) (*Job, error)
+	// ClaimJob leases the oldest due job of one of the kinds: one that is
+	// queued, or running with an expired lease. ErrNotFound when there is none.
+	ClaimJob(ctx context.Context, holder string, kinds []string, ttl time.Duration) (*Job, error)
+	// HeartbeatJob extends the lease and stores the progress. It reports
+	// whether somebody asked to cancel. ErrLeaseLost when another holder has it.
+	HeartbeatJob(ctx context.Context, id int64, holder string, ttl time.Duration, progress []byte) (cancel bool, err error)
+	// FinishJob ends a job in state done, failed or cancelled.
+	FinishJob(ctx context.Context, id int64, holder string, state JobState, result []byte, errText string) error
+	// RetryJob puts a claimed job back into the queue for runAt.
+	RetryJob(ctx context.Context, id int64, holder string, runAt time.Time, errText string) error
+	// CancelJob cancels a queued job at once and asks a running one to stop.
+	CancelJob(ctx context.Context, id int64) error
+
+	// Heartbeat says that the replica lives for ttl and counts the living.
+	Heartbeat(ctx context.Context, replica string, ttl time.Duration) (live int, err error)
+	// RemoveReplica forgets a replica that stops.
+	RemoveReplica(ctx context.Context, replica string) error
+
+	// TouchCredential notes the last use and, when evidence is not empty,
+	// the client recognised from traffic. It is best effort and not audited.
+	TouchCredential(ctx context.Context, id string, used time.Time, evidence string) error
+
+	// Ping answers nil when the database can commit.
+	Ping(ctx context.Context) error
+	// Backup writes a consistent copy to path, which must not exist.
+	// PostgreSQL answers an error that names pg_dump.
+	Backup(ctx context.Context, path string) error
+	// Close waits for running Updates and closes the database.
+	Close() error
+}
+
+// Reader reads committed state (in a Tx: the transaction's own). Returned
+// values belong to the caller. A missing row is ErrNotFound; lists are empty,
+// never an error, when nothing matches.
+type Reader interface {
+	// Person finds a living person by SCIM id or by an alias of it.
+	Person(ctx context.Context, tenant, id string) (*Person, error)
+	// PersonByUserName takes a folded user name.
+	PersonByUserName(ctx context.Context, tenant, folded string) (*Person, error)
+	// PersonByEmail takes the folded e-mail that upstream knows the person by.
+	PersonByEmail(ctx context.Context, tenant, folded string) (*Person, error)
+	// PersonsByAnyEmail finds every living person that has this folded
+	// address among all of its addresses, by Seq.
+	PersonsByAnyEmail(ctx context.Context, tenant, folded string) ([]*Person, error)
+	// PersonsByExternalID compares byte for byte, by Seq.
+	PersonsByExternalID(ctx context.Context, tenant, externalID string) ([]*Person, error)
+	PersonByUserID(ctx context.Context, tenant string, userID int64) (*Person, error)
+	PersonByInviteID(ctx context.Context, tenant, inviteID string) (*Person, error)
+	// Persons is a window of the listed, living persons by Seq.
+	Persons(ctx context.Context, tenant string, w Window) ([]*Person, error)
+	// CountPersons counts the listed, living persons.
+	CountPersons(ctx context.Context, tenant string) (int, error)
+	// Tombstone finds a deleted person by SCIM id or alias; ErrNotFound
+	// when there is none.
+	Tombstone(ctx context.Context, tenant, id string) (*Person, error)
+	// TombstonesByUpstream finds the deleted persons that had this account
+	// or invite (userID 0, inviteID "": not asked for), newest first.
+	TombstonesByUpstream(ctx context.Context, tenant string, userID int64, inviteID string) ([]*Person, error)
+
+	Intent(ctx context.Context, tenant, key string) (*Intent, error)
+	// Intents lists those created before the given time, oldest first.
+	Intents(ctx context.Context, tenant string, before time.Time, limit int) ([]*Intent, error)
+
+	Tenant(ctx context.Context, slug string) (*Tenant, error)
+	Tenants(ctx context.Context) ([]*Tenant, error)
+	CredentialByHash(ctx context.Context, hash []byte) (*Credential, error)
+	Credentials(ctx context.Context, tenant string) ([]*Credential, error)
+	// Generation grows whenever a tenant or a credential changes.
+	Generation(ctx context.Context) (int64, error)
+
+	// Directory says when the tenant's people were last read from upstream;
+	// the zero Directory when never.
+	Directory(ctx context.Context, tenant string) (Directory, error)
+
+	Job(ctx context.Context, id int64) (*Job, error)
+	// Jobs lists newest first; tenant "" means all tenants.
+	Jobs(ctx context.Context, tenant string, limit int) ([]*Job, error)
+
+	// Events lists in the order of Seq, or newest first when q.Newest.
+	Events(ctx context.Context, q EventQuery) ([]*Event, error)
+	// GuardCount sums what was counted since the given time.
+	GuardCount(ctx context.Context, tenant, guard string, since time.Time) (int, error)
+}
+
+// Tx is a transaction. It is valid only inside the function that Update calls
+// and is not safe for concurrent use.
+type Tx interface {
+	Reader
+
+	// InsertPerson stores a new person, assigning Seq and Version 1.
+	// *ConflictError when the id, user name, e-mail or user id is taken.
+	InsertPerson(p *Person) error
+	// UpdatePerson replaces a person's row if its version is still
+	// p.Version, which it increments. ErrStale when it is not,
+	// *ConflictError when uniqueness forbids it.
+	UpdatePerson(p *Person) error
+	// SeePerson stores LastSeen, LastSeenAt, UserID, InviteIDs and Listed
+	// alone if the version is still p.Version; the version stays: what
+	// upstream shows is not a change of ours. ErrStale when it is not.
+	SeePerson(p *Person) error
+	// DeletePerson turns a person into a tombstone without personal data:
+	// ids and DeletedAt stay. ErrStale when p.Version is not current.
+	DeletePerson(p *Person, at time.Time) error
+	// AddAlias makes Person(alias) find the person. *ConflictError when the
+	// alias is another person's id or alias.
+	AddAlias(tenant, alias, id string) error
+
+	// PutIntent inserts or replaces the intent of its key.
+	PutIntent(i *Intent) error
+	DeleteIntent(tenant, key string) error
+
+	// AcquireLease takes the lease of a key until ttl from now by the
+	// database's clock. *LeaseHeldError while another holder has it; the
+	// same holder renews it, with a new Token.
+	AcquireLease(tenant, key, holder string, ttl time.Duration) (Lease, error)
+	// CheckLease returns ErrLeaseLost unless l is still held with its Token.
+	CheckLease(l Lease) error
+	// ReleaseLease gives l up; releasing a lost lease does nothing.
+	ReleaseLease(l Lease) error
+
+	// AppendEvent assigns Seq.
+	AppendEvent(e *Event) error
+
+	// PutTenant inserts (Version 0) or replaces a tenant whose version is
+	// still t.Version, and increments it. *ConflictError when an
+	// organization belongs to another tenant of the same upstream.
+	PutTenant(t *Tenant) error
+	// DeleteTenant removes a tenant and everything that belongs to it but
+	// its events.
+	DeleteTenant(slug string) error
+	// PutCredential inserts or replaces by ID.
+	PutCredential(c *Credential) error
+
+	PutDirectory(tenant string, d Directory) error
+	AddGuardCount(tenant, guard string, at time.Time, n int) error
+}
+
+// Window selects persons by Seq.
+type Window struct {
+	// After skips persons up to and including this Seq.
+	After int64
+	// Offset skips that many more.
+	Offset int
+	// Limit is the most to return; 0 returns none.
+	Limit int
+}
