@@ -1,0 +1,159 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sharearefund/scim-bridge/store"
+)
+
+// The rhythms of the background work. All of them may be late without harm.
+const (
+	generationPoll = 2 * time.Second
+	heartbeatEvery = 5 * time.Second
+	heartbeatTTL   = 15 * time.Second
+	jobPoll        = time.Second
+	jobTTL         = 30 * time.Second
+	jobRetry       = 10 * time.Second
+	workers        = 4
+)
+
+// generationWatch remembers the generation that was last loaded.
+type generationWatch struct {
+	seen   atomic.Int64
+	loaded atomic.Bool
+}
+
+// Run keeps the tenants, the directory and the jobs going until ctx is done,
+// then waits for what is under way to stop. It returns nil.
+func (s *Service) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	every := func(d time.Duration, f func(context.Context)) {
+		wg.Go(func() { s.loop(ctx, d, f) })
+	}
+	s.beat(ctx)
+	s.reload(ctx)
+	every(heartbeatEvery, s.beat)
+	every(generationPoll, s.reload)
+	every(s.scheduleEvery(), s.schedule)
+	for range workers {
+		wg.Go(func() { s.work(ctx) })
+	}
+	wg.Wait()
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if err := s.store.RemoveReplica(end, s.opts.Replica); err != nil {
+		s.log.Warn("the other replicas will notice that this one stopped", "err", err)
+	}
+	return nil
+}
+
+// scheduleEvery is how often it is looked whose directory is due.
+func (s *Service) scheduleEvery() time.Duration {
+	return min(max(s.opts.DirectoryInterval/10, 100*time.Millisecond), 5*time.Second)
+}
+
+func (s *Service) loop(ctx context.Context, d time.Duration, f func(context.Context)) {
+	t := time.NewTicker(d)
+	defer t.Stop()
+	for {
+		f(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+	}
+}
+
+// beat says that this replica lives and takes its share of the rate limits.
+func (s *Service) beat(ctx context.Context) {
+	live, err := s.store.Heartbeat(ctx, s.opts.Replica, heartbeatTTL)
+	if err != nil {
+		s.complain(ctx, "cannot tell the other replicas that this one lives", err)
+		return
+	}
+	s.spaces.share(max(live, 1))
+}
+
+// reload follows changes of tenants.
+func (s *Service) reload(ctx context.Context) {
+	g, err := s.store.Generation(ctx)
+	if err != nil {
+		s.complain(ctx, "cannot see whether tenants changed", err)
+		return
+	}
+	if s.generation.loaded.Load() && s.generation.seen.Load() == g {
+		return
+	}
+	if _, err := s.spaces.refresh(ctx); err != nil {
+		s.complain(ctx, "cannot load the tenants", err)
+		return
+	}
+	s.generation.seen.Store(g)
+	s.generation.loaded.Store(true)
+	s.schedule(ctx)
+}
+
+// schedule asks for a scan of every tenant whose directory is due. Whoever
+// claims the job makes it; there is one at a time for each tenant.
+func (s *Service) schedule(ctx context.Context) {
+	tenants, err := s.store.Tenants(ctx)
+	if err != nil {
+		s.complain(ctx, "cannot see which directories are due", err)
+		return
+	}
+	for _, t := range tenants {
+		d, err := s.store.Directory(ctx, t.Slug)
+		if err != nil {
+			s.complain(ctx, "cannot see when a directory was read", err)
+			return
+		}
+		if !d.StartedAt.IsZero() && s.now().Sub(d.StartedAt) < s.opts.DirectoryInterval {
+			continue
+		}
+		if _, err := s.store.EnqueueJob(ctx, store.Job{Tenant: t.Slug, Kind: jobScan, RunAt: s.now()}); err != nil {
+			s.complain(ctx, "cannot ask for a scan", err)
+			return
+		}
+		s.nudge()
+	}
+}
+
+// nudge wakes a worker.
+func (s *Service) nudge() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (s *Service) complain(ctx context.Context, what string, err error) {
+	if ctx.Err() == nil {
+		s.log.ErrorContext(ctx, what, "err", err)
+	}
+}
+
+// work claims jobs and does them.
+func (s *Service) work(ctx context.Context) {
+	for ctx.Err() == nil {
+		j, err := s.store.ClaimJob(ctx, s.opts.Replica, jobKinds, jobTTL)
+		if err == nil {
+			s.do(ctx, j)
+			continue
+		}
+		if !errors.Is(err, store.ErrNotFound) {
+			s.complain(ctx, "cannot look for jobs", err)
+		}
+		t := time.NewTimer(jobPoll)
+		select {
+		case <-ctx.Done():
+		case <-s.wake:
+		case <-t.C:
+		}
+		t.Stop()
+	}
+}

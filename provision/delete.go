@@ -1,0 +1,73 @@
+package provision
+
+import (
+	"context"
+	"errors"
+
+	"github.com/sharearefund/scim-bridge/mapping"
+	"github.com/sharearefund/scim-bridge/scim"
+)
+
+// DeleteUser takes the person out of every organization of the tenant, access
+// first, and leaves a tombstone.
+func (s *Service) DeleteUser(ctx context.Context, c scim.Caller, id string, pre scim.Preconditions) error {
+	ctx, cancel := context.WithTimeout(ctx, s.opts.Work)
+	defer cancel()
+	w, pol, err := s.enter(ctx, c.Tenant)
+	if err != nil {
+		return entryRefusal(err)
+	}
+	k := &changing{change: change{
+		id: id, action: "user.delete", status: 204, pre: pre,
+		next: func(view *scim.User) (*scim.User, error) { return view, nil },
+	}, s: s, c: c, w: w, pol: pol}
+	if err := k.begin(ctx); err != nil {
+		return refusal(err)
+	}
+	defer k.cl.release()
+	if err := k.remove(ctx); err != nil {
+		return refusal(err)
+	}
+	return nil
+}
+
+// remove is what DELETE does. Somebody whom upstream confirmed to have lost
+// already is deleted all the same, once.
+func (k *changing) remove(ctx context.Context) error {
+	if !k.mayTrust() || k.rec.seen.Pending() || len(k.rec.seen.HeldIn(k.pol.Organizations)) == 0 {
+		err := k.refresh(ctx)
+		if errors.Is(err, errGone) {
+			k.run.cur = mapping.Account{}
+		} else if err != nil {
+			return err
+		}
+	}
+	if err := k.understand(); err != nil {
+		return err
+	}
+	if err := k.admit(); err != nil {
+		return err
+	}
+	plan := func() mapping.Plan { return k.pol.PlanRemoval(k.run.cur) }
+	_, err := k.run.reach(ctx, k.want, plan)
+	if errors.Is(err, errGone) {
+		err = nil
+	}
+	if err != nil {
+		k.s.abandon(ctx, k.run, k.rec)
+		return err
+	}
+	inactive := false
+	e, err := k.s.event(k.c, k.action, k.rec.row.ID, k.status, eventData{
+		Active: &inactive, WasActive: k.before.Active, Upstream: k.run.steps, UserID: k.rec.row.UserID, InviteID: currentInvite(k.rec.row),
+	})
+	if err != nil {
+		return err
+	}
+	old := *k.rec.row
+	if err := k.s.bury(ctx, k.cl, k.rec.row, e); err != nil {
+		return err
+	}
+	k.s.remap(ctx, &old, nil)
+	return nil
+}

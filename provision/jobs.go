@@ -1,0 +1,134 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/sharearefund/scim-bridge/store"
+	"github.com/sharearefund/scim-bridge/upstream"
+)
+
+// The kinds of jobs.
+const (
+	jobScan    = "directory.scan"
+	jobRebuild = "rebuild"
+)
+
+var jobKinds = []string{jobScan, jobRebuild}
+
+// Progress is the JSON of store.Job.Progress.
+type Progress struct {
+	// Done counts people; Total is 0 while it is not known.
+	Done  int `json:"done"`
+	Total int `json:"total,omitempty"`
+}
+
+// errCancelled means that somebody asked for the job to stop.
+var errCancelled = errors.New("cancelled")
+
+// do carries a claimed job out and says how it ended. A job that failed for a
+// passing reason goes back into the queue.
+func (s *Service) do(ctx context.Context, j *store.Job) {
+	work, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var done atomic.Int64
+	beating := make(chan struct{})
+	go func() {
+		defer close(beating)
+		s.keep(work, j, &done, stop)
+	}()
+	result, err := s.carry(work, j, func(people int) { done.Store(int64(people)) })
+	if cause := context.Cause(work); cause != nil {
+		err = cause
+	}
+	stop(nil)
+	<-beating
+
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	switch {
+	case err == nil:
+		err = s.store.FinishJob(end, j.ID, s.opts.Replica, store.JobDone, result, "")
+	case errors.Is(err, store.ErrLeaseLost):
+		return // somebody else carries it on
+	case errors.Is(err, errCancelled):
+		err = s.store.FinishJob(end, j.ID, s.opts.Replica, store.JobCancelled, nil, "cancelled")
+	case ctx.Err() != nil:
+		err = s.store.RetryJob(end, j.ID, s.opts.Replica, s.now(), "the replica stopped")
+	default:
+		s.log.WarnContext(ctx, "a job failed and is tried again", "job", j.ID, "kind", j.Kind, "tenant", j.Tenant, "err", err)
+		err = s.store.RetryJob(end, j.ID, s.opts.Replica, s.now().Add(backOff(j.Attempts, err)), err.Error())
+	}
+	if err != nil && !errors.Is(err, store.ErrLeaseLost) {
+		s.complain(ctx, "cannot write down how a job ended", err)
+	}
+}
+
+// backOff is the pause before a job is tried again: as long as upstream asks
+// for, else 10 seconds at most, so that the directory is back within a minute
+// of upstream.
+func backOff(attempts int, err error) time.Duration {
+	if e, ok := errors.AsType[*upstream.Error](err); ok && e.RetryAfter > 0 {
+		return min(e.RetryAfter, time.Minute)
+	}
+	return min(time.Duration(max(attempts, 1))*time.Second, jobRetry)
+}
+
+// keep holds the job's lease and stores its progress.
+func (s *Service) keep(ctx context.Context, j *store.Job, done *atomic.Int64, stop context.CancelCauseFunc) {
+	t := time.NewTicker(jobTTL / 6)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		text, err := json.Marshal(Progress{Done: int(done.Load())})
+		if err != nil {
+			stop(err)
+			return
+		}
+		cancel, err := s.store.HeartbeatJob(ctx, j.ID, s.opts.Replica, jobTTL, text)
+		switch {
+		case errors.Is(err, store.ErrLeaseLost):
+			stop(err)
+			return
+		case cancel:
+			stop(errCancelled)
+			return
+		case err != nil:
+			s.complain(ctx, "cannot keep a job", err)
+		}
+	}
+}
+
+func (s *Service) carry(ctx context.Context, j *store.Job, progress func(people int)) (result []byte, err error) {
+	w, err := s.spaces.get(ctx, j.Tenant)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil // the tenant was deleted meanwhile
+	}
+	if err != nil {
+		return nil, err
+	}
+	switch j.Kind {
+	case jobScan:
+		if err := s.sweep(ctx, w); err != nil {
+			s.complain(ctx, "cannot finish creates that were cut short", err)
+		}
+		_, err := s.runScan(ctx, w, nil, progress)
+		return nil, err
+	case jobRebuild:
+		report, err := s.rebuild(ctx, w, progress)
+		if err != nil {
+			return nil, err
+		}
+		return json.Marshal(report)
+	}
+	return nil, fmt.Errorf("unknown kind of job %q", j.Kind)
+}

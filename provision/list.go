@@ -1,0 +1,261 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/sharearefund/scim-bridge/cache"
+	"github.com/sharearefund/scim-bridge/mapping"
+	"github.com/sharearefund/scim-bridge/scim"
+	"github.com/sharearefund/scim-bridge/store"
+	"github.com/sharearefund/scim-bridge/upstream"
+)
+
+// maxReadBack bounds the upstream reads of one look-up: more hits than this
+// are shown as the directory has them.
+const maxReadBack = 8
+
+// chunk is how many rows are read at a time where all are looked at.
+const chunk = 500
+
+// ListUsers answers a look-up by a unique attribute with one upstream read,
+// and everything else from the directory while that is fresh.
+func (s *Service) ListUsers(ctx context.Context, c scim.Caller, q scim.Query) (*scim.Page[scim.User], error) {
+	ctx, cancel := context.WithTimeout(ctx, s.opts.Work)
+	defer cancel()
+	w, pol, err := s.enter(ctx, c.Tenant)
+	if err != nil {
+		return nil, entryRefusal(err)
+	}
+	if q.Filter != nil {
+		if attr, value, _, ok := q.Filter.Equal(); ok {
+			if find, indexed := s.lookup(attr); indexed {
+				page, err := s.listFound(ctx, w, pol, q, attr, value, find)
+				if err != nil {
+					return nil, refusal(err)
+				}
+				return page, nil
+			}
+		}
+	}
+	page, err := s.listDirectory(ctx, w, pol, q)
+	if err != nil {
+		return nil, refusal(err)
+	}
+	return page, nil
+}
+
+// finder looks persons up by the value of an indexed attribute.
+type finder func(ctx context.Context, tenant, value string) ([]*store.Person, error)
+
+// lookup is the index of an attribute.
+func (s *Service) lookup(attr string) (finder, bool) {
+	one := func(find func(context.Context, string, string) (*store.Person, error), fold func(string) string) finder {
+		return func(ctx context.Context, tenant, value string) ([]*store.Person, error) {
+			p, err := find(ctx, tenant, fold(value))
+			if errors.Is(err, store.ErrNotFound) {
+				return nil, nil
+			}
+			if err != nil {
+				return nil, err
+			}
+			return []*store.Person{p}, nil
+		}
+	}
+	exact := func(v string) string { return v }
+	switch attr {
+	case "id":
+		return one(s.store.Person, exact), true
+	case "userName":
+		return one(s.store.PersonByUserName, scim.Fold), true
+	case "externalId":
+		return s.store.PersonsByExternalID, true
+	case "emails.value":
+		return func(ctx context.Context, tenant, value string) ([]*store.Person, error) {
+			return s.store.PersonsByAnyEmail(ctx, tenant, scim.Fold(value))
+		}, true
+	}
+	return nil, false
+}
+
+// hintKinds are the cache's keys for indexed attributes.
+var hintKinds = map[string]cache.Kind{
+	"id": cache.KindID, "userName": cache.KindUserName, "externalId": cache.KindExternalID, "emails.value": cache.KindEmail,
+}
+
+func (s *Service) listFound(ctx context.Context, w *workspace, pol *mapping.Policy, q scim.Query, attr, value string, find finder) (*scim.Page[scim.User], error) {
+	key := value
+	if attr == "userName" || attr == "emails.value" {
+		key = scim.Fold(value)
+	}
+	e := s.hint(ctx, w, cache.Key{Tenant: w.slug, Kind: hintKinds[attr], Value: key})
+	rows, err := find(ctx, w.slug, value)
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) == 0 && (attr == "userName" || attr == "emails.value") {
+		if rows, err = s.findUpstream(ctx, w, value); err != nil {
+			return nil, err
+		}
+	}
+	var users []*scim.User
+	for i, p := range rows {
+		u, err := s.found(ctx, w, pol, p, e, i < maxReadBack)
+		if errors.Is(err, errGone) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if s.codec.Match(q.Filter, u) {
+			users = append(users, u)
+		}
+	}
+	return s.window(users, q), nil
+}
+
+func (s *Service) found(ctx context.Context, w *workspace, pol *mapping.Policy, p *store.Person, e *early, readBack bool) (*scim.User, error) {
+	if readBack {
+		return s.current(ctx, w, pol, p, e)
+	}
+	r, err := readRecord(p)
+	if err != nil {
+		return nil, err
+	}
+	return s.view(pol, r, r.seen)
+}
+
+// findUpstream is for an address that the store does not know. While the
+// directory is fresh nobody has it; else upstream is asked, and whoever it
+// shows becomes an unmanaged person with a lasting id. Creating somebody after
+// a miss is safe in any case: upstream arbitrates.
+func (s *Service) findUpstream(ctx context.Context, w *workspace, value string) ([]*store.Person, error) {
+	if scim.ValidEmail(value) != nil {
+		return nil, nil
+	}
+	fresh, err := s.directoryFresh(ctx, w)
+	if err != nil || fresh {
+		return nil, err
+	}
+	a, err := w.client.FindUserByEmail(ctx, value)
+	if upstream.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.meet(ctx, w, accountOf(a, w.organizations, nil, s.now()), s.now())
+	if err != nil || r == nil {
+		return nil, err
+	}
+	return []*store.Person{r.row}, nil
+}
+
+// directoryFresh reports whether the last complete scan is younger than two
+// intervals.
+func (s *Service) directoryFresh(ctx context.Context, w *workspace) (bool, error) {
+	d, err := s.store.Directory(ctx, w.slug)
+	if err != nil {
+		return false, err
+	}
+	return s.fresh(d), nil
+}
+
+func (s *Service) fresh(d store.Directory) bool {
+	return !d.CompletedAt.IsZero() && s.now().Sub(d.CompletedAt) < 2*s.opts.DirectoryInterval
+}
+
+func (s *Service) listDirectory(ctx context.Context, w *workspace, pol *mapping.Policy, q scim.Query) (*scim.Page[scim.User], error) {
+	fresh, err := s.directoryFresh(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	if !fresh {
+		s.nudge()
+		return nil, scim.Unavailable(retrySoon, "the directory of this tenant is being read from Share A Refund: send the request again in a moment")
+	}
+	if q.Filter != nil || q.SortBy != nil {
+		return s.listMatching(ctx, w, pol, q)
+	}
+	total, err := s.store.CountPersons(ctx, w.slug)
+	if err != nil {
+		return nil, err
+	}
+	page := &scim.Page[scim.User]{Total: total}
+	if q.Count == 0 {
+		return page, nil
+	}
+	rows, err := s.store.Persons(ctx, w.slug, store.Window{Offset: q.StartIndex - 1, Limit: q.Count})
+	if err != nil {
+		return nil, err
+	}
+	page.Resources = make([]*scim.User, 0, len(rows))
+	for _, p := range rows {
+		u, err := s.directoryView(pol, p)
+		if err != nil {
+			return nil, err
+		}
+		page.Resources = append(page.Resources, u)
+	}
+	return page, nil
+}
+
+func (s *Service) directoryView(pol *mapping.Policy, p *store.Person) (*scim.User, error) {
+	r, err := readRecord(p)
+	if err != nil {
+		return nil, err
+	}
+	return s.view(pol, r, r.seen)
+}
+
+// listMatching looks at everybody, a chunk at a time.
+func (s *Service) listMatching(ctx context.Context, w *workspace, pol *mapping.Policy, q scim.Query) (*scim.Page[scim.User], error) {
+	page := &scim.Page[scim.User]{}
+	var all []*scim.User
+	for after := int64(0); ; {
+		rows, err := s.store.Persons(ctx, w.slug, store.Window{After: after, Limit: chunk})
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range rows {
+			u, err := s.directoryView(pol, p)
+			if err != nil {
+				return nil, err
+			}
+			if q.Filter != nil && !s.codec.Match(q.Filter, u) {
+				continue
+			}
+			page.Total++
+			switch {
+			case q.SortBy != nil:
+				all = append(all, u)
+			case page.Total >= q.StartIndex && len(page.Resources) < q.Count:
+				page.Resources = append(page.Resources, u)
+			}
+		}
+		if len(rows) < chunk {
+			break
+		}
+		after = rows[len(rows)-1].Seq
+	}
+	if q.SortBy != nil {
+		return s.window(all, q), nil
+	}
+	return page, nil
+}
+
+// window sorts what was found and cuts the page out of it.
+func (s *Service) window(users []*scim.User, q scim.Query) *scim.Page[scim.User] {
+	if q.SortBy != nil {
+		slices.SortStableFunc(users, func(a, b *scim.User) int {
+			if q.Descending {
+				a, b = b, a
+			}
+			return s.codec.Compare(a, b, q.SortBy)
+		})
+	}
+	from := min(q.StartIndex-1, len(users))
+	to := min(from+q.Count, len(users))
+	return &scim.Page[scim.User]{Total: len(users), Resources: users[from:to]}
+}

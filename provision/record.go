@@ -1,0 +1,158 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/sharearefund/scim-bridge/mapping"
+	"github.com/sharearefund/scim-bridge/scim"
+	"github.com/sharearefund/scim-bridge/store"
+)
+
+// record is a person's row with its JSON columns read.
+type record struct {
+	row     *store.Person
+	seen    mapping.Account
+	written mapping.Profile
+	// unsettled says that an attempt of ours was cut short, so that seen may
+	// be older than what upstream shows.
+	unsettled bool
+}
+
+func readRecord(p *store.Person) (*record, error) {
+	r := &record{row: p}
+	if len(p.LastSeen) > 0 {
+		if err := json.Unmarshal(p.LastSeen, &r.seen); err != nil {
+			return nil, fmt.Errorf("person %s: last_seen: %w", p.ID, err)
+		}
+	}
+	if len(p.LastWritten) > 0 {
+		if err := json.Unmarshal(p.LastWritten, &r.written); err != nil {
+			return nil, fmt.Errorf("person %s: last_written: %w", p.ID, err)
+		}
+	}
+	return r, nil
+}
+
+// desired is what the client said; nil for an unmanaged person.
+func (r *record) desired(codec *scim.Codec[scim.User]) (*scim.User, error) {
+	if !r.row.Managed || len(r.row.Desired) == 0 {
+		return nil, nil
+	}
+	u, err := codec.Load(r.row.Desired)
+	if err != nil {
+		return nil, fmt.Errorf("person %s: desired: %w", r.row.ID, err)
+	}
+	return u, nil
+}
+
+// see notes what upstream shows. The names by which a person is found follow
+// upstream where it is the authority: everywhere for an unmanaged person, in
+// the address that somebody changed there for a managed one.
+func (r *record) see(acc mapping.Account, at time.Time) error {
+	text, err := json.Marshal(acc)
+	if err != nil {
+		return err
+	}
+	r.seen = acc
+	p := r.row
+	p.LastSeen, p.LastSeenAt = text, at
+	p.Listed = acc.Exists() || p.Managed
+	if acc.UserID != 0 {
+		p.UserID = acc.UserID
+	}
+	if acc.Invite != nil {
+		addInvite(p, acc.Invite.ID)
+	}
+	folded := scim.Fold(acc.Email)
+	switch {
+	case !p.Managed:
+		p.UserName, p.FoldedUserName = acc.Email, folded
+		p.Email, p.FoldedEmail = acc.Email, folded
+		p.AnyEmails = []string{folded}
+	case folded != "" && folded != p.FoldedEmail && folded != scim.Fold(r.written.Email):
+		old := p.FoldedEmail
+		p.Email, p.FoldedEmail = acc.Email, folded
+		p.AnyEmails = slices.DeleteFunc(slices.Clone(p.AnyEmails), func(e string) bool { return e == old || e == folded })
+		p.AnyEmails = append(p.AnyEmails, folded)
+	}
+	return nil
+}
+
+// put stores what see noted; before is the row as it was read. Where another
+// person goes by the new names, the old ones stay.
+func (r *record) put(ctx context.Context, tx store.Tx, before *store.Person) error {
+	p := r.row
+	if p.FoldedUserName == before.FoldedUserName && slices.Equal(p.AnyEmails, before.AnyEmails) {
+		return tx.SeePerson(p)
+	}
+	for _, find := range []func() (*store.Person, error){
+		func() (*store.Person, error) { return tx.PersonByUserName(ctx, p.Tenant, p.FoldedUserName) },
+		func() (*store.Person, error) { return tx.PersonByEmail(ctx, p.Tenant, p.FoldedEmail) },
+	} {
+		other, err := find()
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		if err == nil && other.ID != p.ID {
+			p.UserName, p.FoldedUserName = before.UserName, before.FoldedUserName
+			p.Email, p.FoldedEmail, p.AnyEmails = before.Email, before.FoldedEmail, before.AnyEmails
+			return tx.SeePerson(p)
+		}
+	}
+	return tx.UpdatePerson(p)
+}
+
+// addInvite makes id the current invite of p.
+func addInvite(p *store.Person, id string) {
+	if i := slices.Index(p.InviteIDs, id); i >= 0 {
+		p.InviteIDs = slices.Delete(p.InviteIDs, i, i+1)
+	}
+	p.InviteIDs = append(p.InviteIDs, id)
+}
+
+// currentInvite is the person's latest invite, or "".
+func currentInvite(p *store.Person) string {
+	if len(p.InviteIDs) == 0 {
+		return ""
+	}
+	return p.InviteIDs[len(p.InviteIDs)-1]
+}
+
+// say notes what the client said and what upstream then holds.
+func (r *record) say(codec *scim.Codec[scim.User], u *scim.User, email string, acc mapping.Account, at time.Time) error {
+	written, err := json.Marshal(acc.Profile())
+	if err != nil {
+		return err
+	}
+	p := r.row
+	p.Managed = true
+	p.Desired = codec.AppendFull(nil, u)
+	p.LastWritten, p.LastWrittenAt = written, at
+	p.UserName, p.FoldedUserName = u.UserName, scim.Fold(u.UserName)
+	p.Email, p.FoldedEmail = email, scim.Fold(email)
+	p.AnyEmails = allEmails(u, p.FoldedEmail)
+	p.ExternalID = u.ExternalID
+	p.ModifiedAt = at
+	r.written = acc.Profile()
+	p.UserID = acc.UserID
+	return r.see(acc, at)
+}
+
+func allEmails(u *scim.User, folded string) []string {
+	var all []string
+	if folded != "" {
+		all = append(all, folded)
+	}
+	for _, e := range u.Emails {
+		if f := scim.Fold(e.Value); f != "" && !slices.Contains(all, f) {
+			all = append(all, f)
+		}
+	}
+	return all
+}

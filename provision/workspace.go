@@ -1,0 +1,328 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/sharearefund/scim-bridge/mapping"
+	"github.com/sharearefund/scim-bridge/provision/tenantconfig"
+	"github.com/sharearefund/scim-bridge/store"
+	"github.com/sharearefund/scim-bridge/upstream"
+)
+
+// rolesFresh is how long upstream's list of roles is trusted.
+const rolesFresh = 5 * time.Minute
+
+// resolveTimeout bounds the reading of upstream's roles and providers.
+const resolveTimeout = 20 * time.Second
+
+// WorkspacesOptions configure Workspaces.
+type WorkspacesOptions struct {
+	// Store is required.
+	Store store.Store
+	// Open opens sealed secrets; aad is the tenant's slug. Required.
+	Open func(sealed, aad []byte) ([]byte, error)
+	// Transport carries upstream calls. nil: the client's own.
+	Transport http.RoundTripper
+	// InviteWindow is how long a bulk invite waits for company. 0: 20 ms.
+	InviteWindow time.Duration
+	// Observe is called after every upstream attempt. nil: nobody listens.
+	Observe func(tenant string, c upstream.Call)
+	// ObserveBatch is called after every bulk invite. nil: nobody listens.
+	ObserveBatch func(tenant string, b upstream.Batch)
+	// Now is the clock. nil: time.Now.
+	Now    func() time.Time
+	Logger *slog.Logger
+}
+
+// Workspaces gives each tenant what it needs to work: its policy and its
+// client. It is safe for concurrent use.
+type Workspaces struct {
+	opts WorkspacesOptions
+
+	mu       sync.Mutex
+	bySlug   map[string]*workspace
+	limiters map[string]*upstream.Limiter // by upstream credential
+	replicas int
+}
+
+// NewWorkspaces reads nothing yet: a tenant is loaded when it is first needed.
+func NewWorkspaces(o WorkspacesOptions) *Workspaces {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Workspaces{opts: o, bySlug: map[string]*workspace{}, limiters: map[string]*upstream.Limiter{}, replicas: 1}
+}
+
+// workspace is one tenant at work, as it was configured at one version.
+type workspace struct {
+	slug          string
+	version       int64
+	config        *tenantconfig.Config
+	organizations []int64
+	client        *upstream.Client
+	inviter       *upstream.Inviter
+	now           func() time.Time
+
+	asking   singleflight.Group
+	mu       sync.Mutex
+	resolved *mapping.Policy
+	at       time.Time
+}
+
+// get gives the tenant's workspace. store.ErrNotFound when there is no such
+// tenant.
+func (ws *Workspaces) get(ctx context.Context, slug string) (*workspace, error) {
+	ws.mu.Lock()
+	w := ws.bySlug[slug]
+	ws.mu.Unlock()
+	if w != nil {
+		return w, nil
+	}
+	t, err := ws.opts.Store.Tenant(ctx, slug)
+	if err != nil {
+		return nil, fmt.Errorf("tenant %q: %w", slug, err)
+	}
+	return ws.load(t)
+}
+
+func (ws *Workspaces) load(t *store.Tenant) (*workspace, error) {
+	c, err := tenantconfig.FromStore(t, ws.opts.Open)
+	if err != nil {
+		return nil, err
+	}
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	if old := ws.bySlug[t.Slug]; old != nil {
+		if old.version >= t.Version {
+			return old, nil
+		}
+		defer old.retire()
+	}
+	w := &workspace{slug: t.Slug, version: t.Version, config: c, organizations: c.Organizations, now: ws.opts.Now}
+	if w.client, err = upstream.New(ws.clientOptions(c)); err != nil {
+		return nil, fmt.Errorf("tenant %q: %w", t.Slug, err)
+	}
+	w.inviter = upstream.NewInviter(upstream.InviterOptions{
+		Client: w.client, Window: ws.opts.InviteWindow, Observe: observer(t.Slug, ws.opts.ObserveBatch),
+	})
+	ws.bySlug[t.Slug] = w
+	return w, nil
+}
+
+func (ws *Workspaces) clientOptions(c *tenantconfig.Config) upstream.Options {
+	u := c.Upstream
+	key := u.BaseURL + " " + u.Credential()
+	l := ws.limiters[key]
+	if l == nil {
+		l = upstream.NewLimiter(u.Rate, u.Burst)
+		ws.limiters[key] = l
+	}
+	l.SetRate(u.Rate)
+	l.SetShare(ws.replicas)
+	return upstream.Options{
+		BaseURL: u.BaseURL, ClientID: u.ClientID, ClientSecret: u.ClientSecret, APIKey: u.APIKey,
+		Endpoints: u.Endpoints, Transport: ws.opts.Transport, Limiter: l, Now: ws.opts.Now,
+		Logger: ws.opts.Logger.With("tenant", c.Slug), Observe: observer(c.Slug, ws.opts.Observe),
+	}
+}
+
+func observer[T any](slug string, f func(string, T)) func(T) {
+	if f == nil {
+		return nil
+	}
+	return func(v T) { f(slug, v) }
+}
+
+// retire ends what the workspace holds; requests under way finish.
+func (w *workspace) retire() {
+	go func() {
+		w.inviter.Close()
+		w.client.Close()
+	}()
+}
+
+// refresh brings the workspaces to what the store says now and returns the
+// slugs of all tenants.
+func (ws *Workspaces) refresh(ctx context.Context) ([]string, error) {
+	tenants, err := ws.opts.Store.Tenants(ctx)
+	if err != nil {
+		return nil, err
+	}
+	slugs := make([]string, 0, len(tenants))
+	known := make(map[string]bool, len(tenants))
+	for _, t := range tenants {
+		if _, err := ws.load(t); err != nil {
+			ws.opts.Logger.ErrorContext(ctx, "tenant cannot be served", "tenant", t.Slug, "err", err)
+			continue
+		}
+		slugs = append(slugs, t.Slug)
+		known[t.Slug] = true
+	}
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	for slug, w := range ws.bySlug {
+		if !known[slug] {
+			delete(ws.bySlug, slug)
+			w.retire()
+		}
+	}
+	return slugs, nil
+}
+
+// share divides every credential's rate among the live replicas.
+func (ws *Workspaces) share(replicas int) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	if ws.replicas == replicas {
+		return
+	}
+	ws.replicas = replicas
+	for _, l := range ws.limiters {
+		l.SetShare(replicas)
+	}
+}
+
+// Close ends all workspaces.
+func (ws *Workspaces) Close() {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	for slug, w := range ws.bySlug {
+		w.inviter.Close()
+		w.client.Close()
+		delete(ws.bySlug, slug)
+	}
+}
+
+// policy resolves the names in the configuration against what upstream lists,
+// once for all who ask at the same time. While upstream cannot be asked, what
+// it said last is good enough.
+func (w *workspace) policy(ctx context.Context) (*mapping.Policy, error) {
+	w.mu.Lock()
+	p, at := w.resolved, w.at
+	w.mu.Unlock()
+	if p != nil && w.now().Sub(at) < rolesFresh {
+		return p, nil
+	}
+	asked := w.asking.DoChan("", func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), resolveTimeout)
+		defer cancel()
+		fresh, err := w.resolve(ctx)
+		if err == nil {
+			w.mu.Lock()
+			w.resolved, w.at = fresh, w.now()
+			w.mu.Unlock()
+		}
+		return fresh, err
+	})
+	select {
+	case r := <-asked:
+		if r.Err == nil {
+			return r.Val.(*mapping.Policy), nil
+		}
+		if p != nil && upstream.KindOf(r.Err) != 0 {
+			return p, nil
+		}
+		return nil, r.Err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+func (w *workspace) resolve(ctx context.Context) (*mapping.Policy, error) {
+	c := w.config
+	roles, err := w.client.ListRoles(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p := &mapping.Policy{
+		Organizations: c.Organizations, Domains: c.Domains, CreateAccounts: c.Provisioning == tenantconfig.Create,
+		SendMail: c.SendMail, Adopt: c.Adopt, ResetPasswords: c.ResetPassword,
+	}
+	var names []string
+	for _, r := range roles {
+		role := mapping.Role(r)
+		p.Roles = append(p.Roles, role)
+		names = append(names, r.Name)
+		if strings.EqualFold(r.Name, c.DefaultRole) {
+			p.DefaultRole = role
+		}
+	}
+	if p.DefaultRole.ID == 0 {
+		return nil, &ConfigError{Tenant: w.slug, Detail: fmt.Sprintf("default_role: unknown role %q (have %s)", c.DefaultRole, strings.Join(names, ", "))}
+	}
+	if c.IdentityProvider != "" {
+		if p.IdentityProviderID, err = w.identityProvider(ctx, c.IdentityProvider); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// identityProvider finds an enabled provider by name, prefix or id.
+func (w *workspace) identityProvider(ctx context.Context, name string) (int64, error) {
+	providers, err := w.client.ListIdentityProviders(ctx)
+	if err != nil {
+		return 0, err
+	}
+	var enabled []string
+	for _, ip := range providers {
+		if ip.Enabled {
+			enabled = append(enabled, ip.Name)
+		}
+		if strings.EqualFold(ip.Name, name) || strings.EqualFold(ip.Prefix, name) || strconv.FormatInt(ip.ID, 10) == name {
+			if !ip.Enabled {
+				return 0, &ConfigError{Tenant: w.slug, Detail: fmt.Sprintf("identity_provider: %q is disabled at Share A Refund; enable it there or choose another one", name)}
+			}
+			return ip.ID, nil
+		}
+	}
+	return 0, &ConfigError{Tenant: w.slug, Detail: fmt.Sprintf("identity_provider: unknown %q (have %s)", name, strings.Join(enabled, ", "))}
+}
+
+// ConfigError means that a tenant's configuration names something that
+// upstream does not have. Requests are answered 503 until it is corrected.
+type ConfigError struct{ Tenant, Detail string }
+
+func (e *ConfigError) Error() string {
+	return fmt.Sprintf("tenant %q: %s; correct its tenant.yaml and run scim-bridge tenant apply", e.Tenant, e.Detail)
+}
+
+// CheckTenant resolves a tenant's configuration against its upstream: nil, a
+// *ConfigError, or why upstream could not be asked.
+func (s *Service) CheckTenant(ctx context.Context, slug string) error {
+	w, err := s.spaces.get(ctx, slug)
+	if err != nil {
+		return err
+	}
+	_, err = w.resolve(ctx)
+	return err
+}
+
+// enter is where every request begins: the caller's tenant and its policy.
+func (s *Service) enter(ctx context.Context, tenant string) (*workspace, *mapping.Policy, error) {
+	w, err := s.spaces.get(ctx, tenant)
+	if err != nil {
+		return nil, nil, err
+	}
+	pol, err := w.policy(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	return w, pol, nil
+}
+
+// isConfig reports whether err is a fault of a tenant's configuration.
+func isConfig(err error) (*ConfigError, bool) { return errors.AsType[*ConfigError](err) }
