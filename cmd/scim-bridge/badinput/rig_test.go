@@ -1,0 +1,397 @@
+package badinput
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sharearefund/scim-bridge/cmd/scim-bridge/bridge"
+	"github.com/sharearefund/scim-bridge/cmd/scim-bridge/bridge/bridgetest"
+	"github.com/sharearefund/scim-bridge/provision/credentials"
+	"github.com/sharearefund/scim-bridge/store"
+	"github.com/sharearefund/scim-bridge/upstream/sandbox"
+)
+
+const (
+	mediaType   = "application/scim+json"
+	errorSchema = "urn:ietf:params:scim:api:messages:2.0:Error"
+)
+
+// attempt is one bad input, or one that only looks bad. In path, body and
+// header values, {id}, {name} and {ext} stand for the person that it is aimed
+// at (id, userName, externalId), {new} for a user name that nobody has,
+// {token} for the token.
+type attempt struct {
+	row string // number and words, as in the catalogue
+
+	as     string   // the credential's client kind; "": rfc
+	method string   // "": POST
+	path   string   // below the base URL; "": /Users
+	body   string   // "": none
+	header []string // pairs; "-Name" deletes, "+Name" adds
+	raw    string   // the bytes to send instead; {host} is the address
+	fresh  bool     // aim at a person made for this attempt alone
+
+	status   int
+	scimType string
+	detail   []string // parts of detail: attribute or position, value, remedy
+	effects  int      // entries that the ledger gets
+	calls    bool     // upstream may be asked although the request is refused
+	wire     bool     // refused by net/http itself: no SCIM body, no log line
+	closes   bool     // the connection is closed
+	check    func(t *testing.T, r *rig, res bridgetest.Response, now []sandbox.Entry)
+}
+
+// person is somebody whom attempts are aimed at.
+type person struct{ id, name, ext string }
+
+// rig is a stack, and what is needed to judge every answer of it.
+type rig struct {
+	*bridgetest.Stack
+	log    *journal
+	tokens map[string]string // by client kind
+	client *http.Client
+	host   string
+	bound  *person // the person that attempts are aimed at
+	before string  // what the bridge shows of it
+	count  float64 // how many persons the bridge shows
+	made   int
+	tried  int // bad inputs
+	asked  int // all requests that have a log line
+	secret []string
+}
+
+func newRig(t *testing.T, change func(*bridge.Options)) *rig {
+	t.Helper()
+	r := &rig{log: newJournal(), tokens: map[string]string{}}
+	r.Stack = bridgetest.Start(t, bridgetest.Config{Client: "rfc", Logger: r.log.logger(), Change: change})
+	r.client = &http.Client{
+		Transport:     &http.Transport{DisableCompression: true, ExpectContinueTimeout: 5 * time.Second},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Timeout:       30 * time.Second,
+	}
+	t.Cleanup(r.client.CloseIdleConnections)
+	u, err := url.Parse(r.Base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.host = u.Host
+	r.tokens["rfc"], r.tokens[""] = r.Token, r.Token
+	for _, kind := range []string{"entra", "okta", "onelogin", "auto"} {
+		r.tokens[kind] = r.NewToken("acme", kind)
+	}
+	for _, token := range r.tokens {
+		r.secret = append(r.secret, token)
+	}
+	return r
+}
+
+// newCredential makes a further token of acme.
+func (r *rig) newCredential(t *testing.T, expires time.Time) (token, id string) {
+	t.Helper()
+	secret, c, err := r.Bridge.Credentials.Create(t.Context(), credentials.Request{Tenant: "acme", Client: "rfc", Actor: "test", Expires: expires})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.secret = append(r.secret, string(secret))
+	return string(secret), c.ID
+}
+
+func (r *rig) newName() string {
+	r.made++
+	return fmt.Sprintf("new%05d@example.com", r.made)
+}
+
+// provision makes an active person.
+func (r *rig) provision(t *testing.T) *person {
+	t.Helper()
+	p := &person{name: r.newName()}
+	p.ext = "ext-" + p.name[:8]
+	res := r.quietly(t, "POST", "/Users", bridgetest.User(p.name, fmt.Sprintf(`"externalId":%q`, p.ext)))
+	if p.id = res.ID(); res.Status != 201 || p.id == "" {
+		t.Fatalf("creating %s: status %d\n%s", p.name, res.Status, res.Body)
+	}
+	return p
+}
+
+// quietly sends a good request of ours, which is not counted as an attempt.
+func (r *rig) quietly(t *testing.T, method, path, body string) bridgetest.Response {
+	t.Helper()
+	r.asked++
+	return r.Do(method, path, body)
+}
+
+// bind aims the attempts that follow at a new person and notes how it looks.
+func (r *rig) bind(t *testing.T) {
+	t.Helper()
+	r.bound = r.provision(t)
+	r.before, r.count = r.look(t, r.bound), r.persons(t)
+}
+
+// look is what the bridge shows of a person.
+func (r *rig) look(t *testing.T, p *person) string {
+	t.Helper()
+	res := r.quietly(t, "GET", "/Users/"+p.id, "")
+	if res.Status != 200 {
+		t.Fatalf("reading %s: status %d\n%s", p.name, res.Status, res.Body)
+	}
+	return string(res.Body)
+}
+
+func (r *rig) persons(t *testing.T) float64 {
+	t.Helper()
+	res := r.quietly(t, "GET", "/Users?count=0", "")
+	n, ok := res.JSON("totalResults").(float64)
+	if !ok {
+		t.Fatalf("counting: status %d\n%s", res.Status, res.Body)
+	}
+	return n
+}
+
+func (r *rig) calls() int64 {
+	n := int64(0)
+	for _, c := range r.Sandbox.Stats().Calls {
+		n += c
+	}
+	return n
+}
+
+// try makes an attempt and judges the answer by the ledger.
+func (r *rig) try(t *testing.T, a attempt) {
+	t.Helper()
+	aim := r.bound
+	if a.fresh {
+		aim = r.provision(t)
+	}
+	name := ""
+	if strings.Contains(a.path+a.body+a.raw, "{new}") {
+		name = r.newName()
+	}
+	fill := strings.NewReplacer("{id}", aim.id, "{name}", aim.name, "{ext}", aim.ext, "{new}", name,
+		"{token}", r.tokens[a.as], "{host}", r.host)
+	ledger, calls := len(r.Sandbox.Ledger()), r.calls()
+	r.tried++
+	var res bridgetest.Response
+	if a.raw != "" {
+		res = r.exchange(t, []byte(fill.Replace(a.raw)), a.closes)
+	} else {
+		res = r.send(t, a, fill)
+	}
+	if res.Status != a.status {
+		t.Fatalf("status %d, want %d\n%s", res.Status, a.status, excerpt(res.Body))
+	}
+	r.judge(t, a, res)
+	entries := r.Sandbox.Ledger()[ledger:]
+	if len(entries) != a.effects {
+		t.Errorf("%d effects upstream, want %d: %s", len(entries), a.effects, describe(entries))
+	}
+	if refused := a.status >= 400; refused {
+		if n := r.calls() - calls; n > 0 && !a.calls && !a.fresh {
+			t.Errorf("%d upstream calls for a request that is refused", n)
+		}
+		if now := r.look(t, r.bound); now != r.before {
+			t.Errorf("a refused request changed a person\nbefore %s\nafter  %s", r.before, now)
+		}
+		if n := r.persons(t); !a.fresh && n != r.count {
+			t.Errorf("a refused request left %v persons, want %v", n, r.count)
+		}
+	}
+	if a.check != nil {
+		a.check(t, r, res, entries)
+	}
+	if a.status < 400 || a.fresh {
+		r.before, r.count = r.look(t, r.bound), r.persons(t)
+	}
+}
+
+// send makes the request of an attempt.
+func (r *rig) send(t *testing.T, a attempt, fill *strings.Replacer) bridgetest.Response {
+	t.Helper()
+	path := a.path
+	if path == "" {
+		path = "/Users"
+	}
+	target := r.Base + fill.Replace(path)
+	if outside, ok := strings.CutPrefix(path, "^"); ok {
+		target = "http://" + r.host + fill.Replace(outside)
+	}
+	method := a.method
+	if method == "" {
+		method = http.MethodPost
+	}
+	req, err := http.NewRequestWithContext(t.Context(), method, target, strings.NewReader(fill.Replace(a.body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+r.tokens[a.as])
+	if a.body != "" {
+		req.Header.Set("Content-Type", mediaType)
+	}
+	for i := 0; i+1 < len(a.header); i += 2 {
+		value := fill.Replace(a.header[i+1])
+		switch key := a.header[i]; key[0] {
+		case '-':
+			req.Header.Del(key[1:])
+		case '+':
+			req.Header.Add(key[1:], value)
+		default:
+			req.Header.Set(key, value)
+		}
+	}
+	res, err := r.client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bridgetest.Response{Status: res.StatusCode, Header: res.Header, Body: body}
+}
+
+// judge checks what every answer must be, whatever was asked.
+func (r *rig) judge(t *testing.T, a attempt, res bridgetest.Response) {
+	t.Helper()
+	if a.wire {
+		return
+	}
+	r.asked++
+	if id := res.Header.Get("X-Request-Id"); id == "" {
+		t.Error("no X-Request-Id")
+	} else {
+		r.clean(t, "the log line", r.log.line(t, id))
+	}
+	r.clean(t, "the body", string(res.Body))
+	if res.Status == http.StatusNoContent || res.Status == http.StatusNotModified {
+		if len(res.Body) > 0 {
+			t.Errorf("a %d with a body: %s", res.Status, res.Body)
+		}
+		return
+	}
+	if got := res.Header.Get("Content-Type"); got != mediaType {
+		t.Errorf("Content-Type %q, want %q", got, mediaType)
+	}
+	if after, ok := res.Header["Retry-After"]; ok {
+		if len(after) != 1 || strings.Trim(after[0], "0123456789") != "" || strings.TrimLeft(after[0], "0") == "" {
+			t.Errorf("Retry-After %q is not a whole number of seconds", after)
+		}
+	} else if res.Status == 429 || res.Status == 503 {
+		t.Errorf("%d without Retry-After", res.Status)
+	}
+	if res.Status == 401 && res.Header.Get("WWW-Authenticate") == "" {
+		t.Error("401 without WWW-Authenticate")
+	}
+	if res.Status == 405 && res.Header.Get("Allow") == "" {
+		t.Error("405 without Allow")
+	}
+	if res.Status >= 400 && a.method != http.MethodHead {
+		judgeError(t, a, res)
+	}
+}
+
+// judgeError checks the body of RFC 7644 §3.12.
+func judgeError(t *testing.T, a attempt, res bridgetest.Response) {
+	t.Helper()
+	var body struct {
+		Schemas  []string `json:"schemas"`
+		Status   any      `json:"status"`
+		ScimType string   `json:"scimType"`
+		Detail   string   `json:"detail"`
+	}
+	d := json.NewDecoder(bytes.NewReader(res.Body))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&body); err != nil {
+		t.Fatalf("the body is no SCIM error: %v\n%s", err, excerpt(res.Body))
+	}
+	if len(body.Schemas) != 1 || body.Schemas[0] != errorSchema {
+		t.Errorf("schemas %q, want %q", body.Schemas, errorSchema)
+	}
+	if body.Status != fmt.Sprint(res.Status) {
+		t.Errorf("status in the body is %#v, want the string %q", body.Status, fmt.Sprint(res.Status))
+	}
+	if body.ScimType != a.scimType {
+		t.Errorf("scimType %q, want %q (%s)", body.ScimType, a.scimType, body.Detail)
+	}
+	if body.Detail == "" {
+		t.Error("no detail")
+	}
+	if len(body.Detail) > 2000 {
+		t.Errorf("a detail of %d bytes", len(body.Detail))
+	}
+	for _, part := range a.detail {
+		if !strings.Contains(body.Detail, part) {
+			t.Errorf("detail %q does not say %q", body.Detail, part)
+		}
+	}
+}
+
+// clean checks that a text shows no secret, no stack and nothing of the inside.
+func (r *rig) clean(t *testing.T, what, text string) {
+	t.Helper()
+	up := strings.TrimPrefix(r.UpstreamURL, "http://")
+	for _, bad := range append([]string{"goroutine ", ".go:", "runtime.", up, "sqlite", "SQLITE", "sak_", "-secret"}, r.secret...) {
+		if strings.Contains(text, bad) {
+			t.Errorf("%s shows %q: %s", what, bad, excerpt([]byte(text)))
+		}
+	}
+	if what == "the log line" && (strings.Count(text, "\n") != 1 || !strings.HasSuffix(text, "\n") || strings.Contains(text, "@example.com")) {
+		t.Errorf("%s is more than one line or names a person: %q", what, text)
+	}
+}
+
+// exchange sends bytes on a connection of their own and reads the answer.
+func (r *rig) exchange(t *testing.T, request []byte, closes bool) bridgetest.Response {
+	t.Helper()
+	conn, err := net.Dial("tcp", r.host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		// The server may close before it has everything.
+		_, _ = conn.Write(request)
+	}()
+	in := newAnswerReader(conn)
+	res := in.next(t, request)
+	if closes {
+		in.atEnd(t)
+	}
+	_ = conn.Close()
+	<-sent
+	return res
+}
+
+func excerpt(b []byte) string {
+	const most = 1000
+	if len(b) > most {
+		return fmt.Sprintf("%s… (%d bytes)", b[:most], len(b))
+	}
+	return string(b)
+}
+
+func describe(entries []sandbox.Entry) string {
+	var b strings.Builder
+	for _, e := range entries {
+		fmt.Fprintf(&b, "[%s %s]", e.Operation, e.Email)
+	}
+	return b.String()
+}
+
+// storeOf lets a test stand between the bridge and its store.
+type storeOf struct {
+	store.Store
+	person func(tenant, id string) error
+}

@@ -1,0 +1,201 @@
+package play
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// printer writes the play in lines of at most width columns. It remembers the
+// first error of its writer and then writes nothing more.
+type printer struct {
+	out   io.Writer
+	width int
+	err   error
+}
+
+func (p *printer) line(format string, args ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintf(p.out, format+"\n", args...)
+	}
+}
+
+// scene begins a part of the play.
+func (p *printer) scene(format string, args ...any) {
+	p.line("\n%s", clip("== "+fmt.Sprintf(format, args...), p.width))
+}
+
+// The columns of an exchange: method, what was asked, status and time.
+const (
+	methodColumns = 7
+	answerColumns = 13
+)
+
+// exchange prints a request with its answer, and on lines of their own the
+// body that was sent, if that is asked for, and what a refusal says.
+func (p *printer) exchange(r request, got reply, body bool) {
+	shown := r.shown
+	if shown == "" {
+		shown = r.path
+	}
+	for _, wait := range got.waits {
+		p.line("   %-*s%s", methodColumns, r.method, clip(fmt.Sprintf("the bridge asks to wait %s", wait), p.width-3-methodColumns))
+	}
+	room := p.width - 3 - methodColumns - answerColumns
+	p.line("   %-*s%s%5d %7s", methodColumns, r.method, pad(clip(shown, room), room), got.status, milliseconds(got.took))
+	if body && r.body != nil && r.method != http.MethodPut {
+		p.detail("", compact(r.body))
+	}
+	if got.status >= 400 {
+		p.detail("", detail(got))
+	}
+}
+
+// detail prints text below an exchange, on as many lines as it takes.
+func (p *printer) detail(mark, text string) {
+	indent := strings.Repeat(" ", 3+methodColumns)
+	if mark != "" {
+		text, mark = mark+" "+text, "  "
+	}
+	for i, line := range wrap(text, p.width-len(indent)-len(mark)) {
+		if i > 0 {
+			line = mark + line
+		}
+		p.line("%s%s", indent, line)
+	}
+}
+
+// effects prints what arrived upstream.
+func (p *printer) effects(all []effect) {
+	if len(all) == 0 {
+		p.detail("→", "nothing changed upstream")
+	}
+	for _, e := range all {
+		p.detail("→", fmt.Sprintf("%s %s: %s", e.Operation, e.Email, strings.Join(e.changes(), ", ")))
+	}
+}
+
+// calls prints how often each operation that changes something was called.
+func (p *printer) calls(before, after map[string]int) {
+	var parts []string
+	for _, op := range slices.Sorted(maps.Keys(after)) {
+		if n := after[op] - before[op]; n > 0 && (op == "invite_users" || op == "create_user" || op == "set_role") {
+			parts = append(parts, fmt.Sprintf("%s × %d", op, n))
+		}
+	}
+	if len(parts) > 0 {
+		p.detail("=", "calls: "+strings.Join(parts, ", "))
+	}
+}
+
+// changes says in words what an effect did.
+func (e *effect) changes() []string {
+	var out []string
+	before, after := e.Before, e.After
+	switch {
+	case after == nil:
+		out = append(out, "account removed")
+	case (before == nil || before.State == "") && after.State != "":
+		out = append(out, fmt.Sprintf("account %s", after.State))
+	case before != nil && before.State != after.State:
+		out = append(out, fmt.Sprintf("account %s → %s", before.State, after.State))
+	}
+	if before != nil && after != nil && before.State != "" && after.State != "" {
+		if a, b := before.FirstName+" "+before.LastName, after.FirstName+" "+after.LastName; a != b {
+			out = append(out, fmt.Sprintf("name %s → %s", a, b))
+		}
+		if before.Email != after.Email {
+			out = append(out, fmt.Sprintf("e-mail %s → %s", before.Email, after.Email))
+		}
+	}
+	a, b := before.memberships(), after.memberships()
+	if a != b && b != "" {
+		out = append(out, b)
+	}
+	for _, i := range e.Invites {
+		switch {
+		case i.After == nil:
+			out = append(out, "invite removed")
+		case i.Before == nil && b != "":
+			// The memberships say it.
+		case i.Before == nil:
+			out = append(out, "invite "+i.After.State)
+		case i.Before.State != i.After.State:
+			out = append(out, fmt.Sprintf("invite %s → %s", i.Before.State, i.After.State))
+		case i.Before.FirstName+i.Before.LastName != i.After.FirstName+i.After.LastName:
+			out = append(out, fmt.Sprintf("invite's name %s %s", i.After.FirstName, i.After.LastName))
+		}
+	}
+	if len(out) == 0 {
+		out = append(out, "done")
+	}
+	return out
+}
+
+// memberships is a record's memberships by state: "113 and 114 active".
+func (r *record) memberships() string {
+	if r == nil {
+		return ""
+	}
+	byState := map[string][]string{}
+	for _, m := range r.Memberships {
+		byState[m.State] = append(byState[m.State], fmt.Sprint(m.OrganizationID))
+	}
+	var parts []string
+	for _, state := range slices.Sorted(maps.Keys(byState)) {
+		parts = append(parts, strings.Join(byState[state], " and ")+" "+state)
+	}
+	return strings.Join(parts, ", ")
+}
+
+func milliseconds(d time.Duration) string {
+	return fmt.Sprintf("%d ms", max(1, d.Round(time.Millisecond).Milliseconds()))
+}
+
+// compact is a body without what is the same in every request, and without
+// the password.
+func compact(body []byte) string {
+	s := string(regexp.MustCompile(`"schemas":\[[^\]]*\],|"password":"[^"]*",`).ReplaceAll(body, nil))
+	if ops, ok := strings.CutPrefix(s, `{"Operations":`); ok {
+		return strings.TrimSuffix(ops, "}")
+	}
+	return s
+}
+
+// wrap cuts a text into lines of at most width characters, after a space or a
+// comma where there is one.
+func wrap(s string, width int) []string {
+	var lines []string
+	left := []rune(s)
+	for len(left) > width {
+		cut := width
+		for i := width; i > 1; i-- {
+			if c := left[i-1]; c == ' ' || c == ',' {
+				cut = i
+				break
+			}
+		}
+		lines = append(lines, strings.TrimRight(string(left[:cut]), " "))
+		left = left[cut:]
+	}
+	return append(lines, string(left))
+}
+
+// clip shortens s to at most n characters.
+func clip(s string, n int) string {
+	if utf8.RuneCountInString(s) <= n {
+		return s
+	}
+	return string([]rune(s)[:max(n-1, 0)]) + "…"
+}
+
+// pad fills s up to n characters.
+func pad(s string, n int) string {
+	return s + strings.Repeat(" ", max(0, n-utf8.RuneCountInString(s)))
+}

@@ -1,0 +1,255 @@
+package play
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// request is one SCIM request of a provider.
+type request struct {
+	method string
+	// path is below the SCIM base URL, encoded; shown is how it is printed,
+	// "" for path.
+	path, shown string
+	body        []byte
+}
+
+// reply is the bridge's answer.
+type reply struct {
+	status int
+	body   []byte
+	took   time.Duration
+	// waits are the pauses that the bridge asked for before this answer.
+	waits []time.Duration
+}
+
+// session sends a provider's requests and prints what comes of them.
+type session struct {
+	Options
+	client provider
+	print  *printer
+	// seq is the last ledger entry that was shown.
+	seq int64
+}
+
+const (
+	// maxReply bounds what is read of an answer.
+	maxReply = 8 << 20
+	// maxTries is how often a request is sent while the bridge answers 429 or
+	// 503: Okta gives a task up after ten.
+	maxTries = 10
+)
+
+// send sends one request, prints it with its answer, and shows what arrived
+// upstream when it was meant to change something.
+func (s *session) send(ctx context.Context, r request) (reply, error) {
+	got, err := s.exchange(ctx, r)
+	if err != nil {
+		return reply{}, err
+	}
+	s.print.exchange(r, got, true)
+	if r.method == http.MethodGet {
+		return got, nil
+	}
+	return got, s.showUpstream(ctx)
+}
+
+// exchange sends a request until it has an answer, as the providers do.
+func (s *session) exchange(ctx context.Context, r request) (reply, error) {
+	var waits []time.Duration
+	for try := 1; ; try++ {
+		got, after, err := s.once(ctx, r)
+		if err != nil || after == 0 || try == maxTries {
+			got.waits = waits
+			return got, err
+		}
+		waits = append(waits, after)
+		select {
+		case <-time.After(after):
+		case <-ctx.Done():
+			return reply{}, ctx.Err()
+		}
+	}
+}
+
+// once sends a request. after is the pause that the answer asks for.
+func (s *session) once(ctx context.Context, r request) (got reply, after time.Duration, err error) {
+	hr, err := http.NewRequestWithContext(ctx, r.method, s.BaseURL+r.path, bytes.NewReader(r.body))
+	if err != nil {
+		return reply{}, 0, err
+	}
+	s.client.header(hr.Header)
+	if r.body == nil {
+		hr.Header.Del("Content-Type")
+	}
+	hr.Header.Set("Authorization", "Bearer "+s.Token)
+	start := time.Now()
+	resp, err := s.HTTP.Do(hr)
+	if err != nil {
+		return reply{}, 0, fmt.Errorf("%s %s: %w", r.method, r.path, err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReply))
+	if err != nil {
+		return reply{}, 0, fmt.Errorf("%s %s: reading the answer: %w", r.method, r.path, err)
+	}
+	got = reply{status: resp.StatusCode, body: body, took: time.Since(start)}
+	if got.status == http.StatusTooManyRequests || got.status == http.StatusServiceUnavailable {
+		seconds, err := strconv.Atoi(resp.Header.Get("Retry-After"))
+		if err != nil || seconds < 1 {
+			seconds = 5
+		}
+		after = time.Duration(seconds) * time.Second
+	}
+	return got, after, nil
+}
+
+// effect is an entry of the sandbox's ledger, as much as is shown of it.
+type effect struct {
+	Seq             int64   `json:"seq"`
+	Operation       string  `json:"operation"`
+	UserID          *int64  `json:"user_id"`
+	Email           string  `json:"email"`
+	OrganizationIDs []int64 `json:"organization_ids"`
+	Before          *record `json:"before"`
+	After           *record `json:"after"`
+	Invites         []struct {
+		Before *invite `json:"before"`
+		After  *invite `json:"after"`
+	} `json:"invites"`
+}
+
+// record is an account, or an invite where there is no account yet.
+type record struct {
+	FirstName   string `json:"first_name"`
+	LastName    string `json:"last_name"`
+	Email       string `json:"email"`
+	State       string `json:"account_state"`
+	Memberships []struct {
+		OrganizationID int64  `json:"organization_id"`
+		State          string `json:"state"`
+	} `json:"memberships"`
+}
+
+type invite struct {
+	Email     string `json:"Email"`
+	FirstName string `json:"FirstName"`
+	LastName  string `json:"LastName"`
+	State     string `json:"State"`
+}
+
+// showUpstream prints what the ledger has that was not shown yet.
+func (s *session) showUpstream(ctx context.Context) error {
+	effects, err := s.effects(ctx)
+	if err != nil {
+		return err
+	}
+	s.print.effects(effects)
+	return nil
+}
+
+// effects reads what the ledger has that was not read yet.
+func (s *session) effects(ctx context.Context) ([]effect, error) {
+	var ledger struct {
+		Entries []effect `json:"entries"`
+	}
+	if err := s.control(ctx, http.MethodGet, fmt.Sprintf("/_sandbox/ledger?after=%d", s.seq), nil, &ledger); err != nil {
+		return nil, err
+	}
+	for _, e := range ledger.Entries {
+		s.seq = max(s.seq, e.Seq)
+	}
+	return ledger.Entries, nil
+}
+
+// calls reads how often each operation was called upstream.
+func (s *session) calls(ctx context.Context) (map[string]int, error) {
+	var stats struct {
+		Calls map[string]int `json:"calls"`
+	}
+	err := s.control(ctx, http.MethodGet, "/_sandbox/stats", nil, &stats)
+	return stats.Calls, err
+}
+
+// control uses the sandbox's side door.
+func (s *session) control(ctx context.Context, method, path string, in, out any) error {
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(b)
+	}
+	hr, err := http.NewRequestWithContext(ctx, method, s.SandboxURL+path, body)
+	if err != nil {
+		return err
+	}
+	if in != nil {
+		hr.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := s.HTTP.Do(hr)
+	if err != nil {
+		return fmt.Errorf("sandbox: %s %s: %w", method, path, err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxReply))
+	if err != nil {
+		return fmt.Errorf("sandbox: %s %s: %w", method, path, err)
+	}
+	if resp.StatusCode >= 300 {
+		return fmt.Errorf("sandbox: %s %s: answered %d %s", method, path, resp.StatusCode, bytes.TrimSpace(b[:min(len(b), 200)]))
+	}
+	if out == nil {
+		return nil
+	}
+	if err := json.Unmarshal(b, out); err != nil {
+		return fmt.Errorf("sandbox: %s %s: %w", method, path, err)
+	}
+	return nil
+}
+
+// resource is what a provider keeps of a user.
+type resource struct {
+	ID string `json:"id"`
+}
+
+// found reads the id of the only match of a list answer, "" when none matched.
+func found(r reply) (string, error) {
+	var list struct {
+		Total     int        `json:"totalResults"`
+		Resources []resource `json:"Resources"`
+	}
+	if r.status != http.StatusOK {
+		return "", fmt.Errorf("the look-up was answered %d: %s", r.status, detail(r))
+	}
+	if err := json.Unmarshal(r.body, &list); err != nil {
+		return "", fmt.Errorf("the look-up's answer is not a list: %w", err)
+	}
+	if len(list.Resources) == 0 {
+		return "", nil
+	}
+	return list.Resources[0].ID, nil
+}
+
+// detail is what a SCIM error says.
+func detail(r reply) string {
+	var e struct {
+		Type   string `json:"scimType"`
+		Detail string `json:"detail"`
+	}
+	if json.Unmarshal(r.body, &e) != nil {
+		return ""
+	}
+	if e.Type != "" {
+		return e.Type + ": " + e.Detail
+	}
+	return cmp.Or(e.Detail, "")
+}
