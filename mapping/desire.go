@@ -52,8 +52,9 @@ func (p *Policy) Desire(u *scim.User, previous Profile) (Desire, error) {
 	return p.desire(u, previous, Extension(u))
 }
 
-// DesireOf is Desire for a person whom upstream already shows as cur. Unless
-// the client names organizations, those that hold the person stay; where some
+// DesireOf is Desire for a person whom upstream shows as cur: what u leaves
+// open stays as it is there, and as previous has it only while there is
+// nobody. Unless the client names organizations, those that hold the person stay; where some
 // give access and others have suspended it, that stays so too. Organizations
 // that have left the tenant meanwhile do not stand in the way of taking
 // access away.
@@ -61,6 +62,9 @@ func (p *Policy) DesireOf(u *scim.User, cur Account, previous Profile) (Desire, 
 	e := Extension(u)
 	if u.Active != nil && !*u.Active {
 		e = p.known(e)
+	}
+	if cur.Exists() {
+		previous = cur.Profile()
 	}
 	d, err := p.desire(u, previous, e)
 	if err != nil || e != nil && len(e.OrganizationIDs) > 0 {

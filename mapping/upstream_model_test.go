@@ -77,10 +77,11 @@ func (m *model) invite(id string) *modelInvite {
 	return nil
 }
 
-// pendingTo is the pending invite for an address, or nil.
+// pendingTo is the pending invite of the account, or, while there is none, for
+// an address; nil for none.
 func (m *model) pendingTo(email string) *modelInvite {
 	for _, i := range m.invites {
-		if i.pending() && scim.Fold(i.profile.Email) == scim.Fold(email) {
+		if i.pending() && (m.acc != nil || scim.Fold(i.profile.Email) == scim.Fold(email)) {
 			return i
 		}
 	}
@@ -165,7 +166,7 @@ func (m *model) offer(s mapping.Step, want mapping.Desire, mail bool) error {
 		return fmt.Errorf("an invite for %q would make a second person of %q", s.Email, m.acc.profile.Email)
 	}
 	for _, i := range m.invites {
-		if i.pending() && scim.Fold(i.profile.Email) != scim.Fold(s.Email) {
+		if m.acc == nil && i.pending() && scim.Fold(i.profile.Email) != scim.Fold(s.Email) {
 			return fmt.Errorf("an invite for %q while %q can still accept", s.Email, i.profile.Email)
 		}
 	}

@@ -202,7 +202,7 @@ func (p *Policy) notApplied(u *scim.User, k Known, a Account, e *UserExtension) 
 		return nil
 	}
 	var names []string
-	if want, from, err := profileOf(u, k.Written); err == nil {
+	if want, from, err := profileOf(u, a.Profile()); err == nil {
 		d := Desire{EmailFrom: from.email, CountryFrom: from.country}
 		names = d.attributesOf(differences(a.Profile(), want))
 	}

@@ -356,6 +356,10 @@ func (k *changing) secure(ctx context.Context, plan mapping.Plan) error {
 	if err != nil {
 		return err
 	}
+	begun := k.s.now()
+	if k.was != nil && begun.Sub(k.wasSince) < k.s.opts.Settle {
+		begun = k.wasSince // else a client that comes back often would wait for ever
+	}
 	slices.Sort(keys)
 	return k.cl.update(ctx, keys, func(tx store.Tx) error {
 		if err := k.free(ctx, tx, name, email); err != nil {
@@ -365,7 +369,7 @@ func (k *changing) secure(ctx context.Context, plan mapping.Plan) error {
 			return nil
 		}
 		return tx.PutIntent(&store.Intent{
-			Tenant: p.Tenant, Key: personKey(p.ID), Kind: intentChange, PersonID: p.ID, Payload: payload, CreatedAt: k.s.now(),
+			Tenant: p.Tenant, Key: personKey(p.ID), Kind: intentChange, PersonID: p.ID, Payload: payload, CreatedAt: begun,
 		})
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/sharearefund/scim-bridge/mapping"
 	"github.com/sharearefund/scim-bridge/scim"
@@ -25,7 +26,7 @@ func (e *takenError) Error() string {
 // member already stays as he is.
 func (r *run) invite(ctx context.Context, step mapping.Step, want mapping.Desire) error {
 	res, err := r.w.inviter.Invite(ctx, upstream.InviteUser{
-		Email: want.Profile.Email, FirstName: want.Profile.FirstName, LastName: want.Profile.LastName,
+		Email: step.Email, FirstName: want.Profile.FirstName, LastName: want.Profile.LastName,
 		CountryID: want.Profile.CountryID, OtherID: want.OtherID, RoleID: step.RoleID,
 		IdentityProviderID: want.IdentityProviderID, ShouldActivateByEmail: r.pol.SendMail,
 	}, step.Organizations)
@@ -42,7 +43,7 @@ func (r *run) invite(ctx context.Context, step mapping.Step, want mapping.Desire
 	case upstream.AlreadyInvited:
 		return r.alreadyInvited(ctx, res, step, want)
 	}
-	return r.alreadyMember(ctx, res, want)
+	return r.alreadyMember(ctx, res, step.Email)
 }
 
 func (r *run) rejected(res upstream.InviteResult) error {
@@ -55,16 +56,16 @@ func (r *run) rejected(res upstream.InviteResult) error {
 // invited notes an invite as upstream must hold it now. What it says of an
 // account is known in full at the next read.
 func (r *run) invited(res upstream.InviteResult, step mapping.Step, want mapping.Desire) {
-	orgs := step.Organizations
+	orgs := slices.Clone(step.Organizations)
 	known := r.cur.Invite
 	if known != nil && known.ID == res.InviteID && known.State == mapping.InvitePending {
-		orgs = append(append([]int64(nil), known.OrganizationIDs...), orgs...)
+		orgs = union(known.OrganizationIDs, orgs)
 	}
 	next := r.cur.Clone()
 	if next.UserID == 0 && (known == nil || known.ID != res.InviteID) {
 		p := want.Profile
 		next = mapping.Account{
-			Email: p.Email, FirstName: p.FirstName, LastName: p.LastName, CountryID: p.CountryID, OtherID: want.OtherID,
+			Email: step.Email, FirstName: p.FirstName, LastName: p.LastName, CountryID: p.CountryID, OtherID: want.OtherID,
 			IdentityProviderID: want.IdentityProviderID,
 		}
 	}
@@ -75,12 +76,33 @@ func (r *run) invited(res upstream.InviteResult, step mapping.Step, want mapping
 			next.DefaultOrganizationID = step.Organizations[0]
 		}
 		for _, org := range step.Organizations {
-			next.Memberships = append(next.Memberships,
-				mapping.Membership{OrganizationID: org, RoleID: step.RoleID, State: mapping.MembershipInvited})
+			offer(&next, mapping.Membership{OrganizationID: org, RoleID: step.RoleID, State: mapping.MembershipInvited})
 		}
 	}
 	r.inviteIDs = append(r.inviteIDs, res.InviteID)
 	r.cur = next
+}
+
+// offer notes a membership that an invite offers; one that is active stays.
+func offer(a *mapping.Account, m mapping.Membership) {
+	i := slices.IndexFunc(a.Memberships, func(have mapping.Membership) bool { return have.OrganizationID == m.OrganizationID })
+	switch {
+	case i < 0:
+		a.Memberships = append(a.Memberships, m)
+	case a.Memberships[i].State != mapping.MembershipActive:
+		a.Memberships[i] = m
+	}
+}
+
+// union is a followed by what b has besides.
+func union(a, b []int64) []int64 {
+	all := slices.Clone(a)
+	for _, id := range b {
+		if !slices.Contains(all, id) {
+			all = append(all, id)
+		}
+	}
+	return all
 }
 
 // alreadyInvited is our own earlier attempt, or an invite that somebody else
@@ -104,10 +126,10 @@ func (r *run) alreadyInvited(ctx context.Context, res upstream.InviteResult, ste
 }
 
 // alreadyMember found an account where none was expected.
-func (r *run) alreadyMember(ctx context.Context, res upstream.InviteResult, want mapping.Desire) error {
+func (r *run) alreadyMember(ctx context.Context, res upstream.InviteResult, email string) error {
 	userID := res.UserID
 	if userID == 0 {
-		a, err := r.w.client.FindUserByEmail(ctx, want.Profile.Email)
+		a, err := r.w.client.FindUserByEmail(ctx, email)
 		if err != nil {
 			return err
 		}
@@ -166,7 +188,9 @@ func (r *run) create(ctx context.Context, want mapping.Desire) error {
 		return err
 	case upstream.IsNotFound(findErr):
 		// It belongs to nobody of ours: an invite adds it to our organizations.
-		return r.invite(ctx, mapping.Step{Kind: mapping.StepInvite, Organizations: want.Organizations, RoleID: want.Role.ID}, want)
+		return r.invite(ctx, mapping.Step{
+			Kind: mapping.StepInvite, Organizations: want.Organizations, RoleID: want.Role.ID, Email: p.Email,
+		}, want)
 	case findErr != nil:
 		return findErr
 	}

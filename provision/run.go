@@ -226,17 +226,31 @@ func (r *run) revoke(ctx context.Context, orgs []int64) error {
 	if err != nil && !upstream.IsNotFound(err) {
 		return err
 	}
-	if r.cur.UserID != 0 && r.cur.State == mapping.AccountNew && !r.cur.SharedBeyond(r.pol.Organizations) {
-		r.cur = mapping.Account{} // the account goes with its last invite
-		return nil
-	}
-	i := *r.cur.Invite
-	i.State = mapping.InviteRevoked
-	r.cur.Invite = &i
-	r.cur.Memberships = slices.DeleteFunc(slices.Clone(r.cur.Memberships), func(m mapping.Membership) bool {
-		return m.State == mapping.MembershipInvited && slices.Contains(orgs, m.OrganizationID)
-	})
+	r.withdrawn(orgs)
 	return nil
+}
+
+// withdrawn notes that the invite no longer covers the organizations: it is
+// revoked when none is left, and an account that was never accepted goes with
+// its last membership.
+func (r *run) withdrawn(orgs []int64) {
+	in := func(org int64) bool { return slices.Contains(orgs, org) }
+	i := *r.cur.Invite
+	if left := slices.DeleteFunc(slices.Clone(i.OrganizationIDs), in); len(left) > 0 {
+		i.OrganizationIDs = left
+	} else {
+		i.State = mapping.InviteRevoked
+	}
+	r.cur.Invite = &i
+	if r.cur.UserID == 0 {
+		return
+	}
+	r.cur.Memberships = slices.DeleteFunc(slices.Clone(r.cur.Memberships), func(m mapping.Membership) bool {
+		return m.State == mapping.MembershipInvited && in(m.OrganizationID)
+	})
+	if r.cur.State == mapping.AccountNew && len(r.cur.Memberships) == 0 {
+		r.cur = mapping.Account{}
+	}
 }
 
 // accepted goes on with the account that the invite became.
@@ -257,17 +271,50 @@ func (r *run) resend(ctx context.Context) error {
 		return scim.Unavailable(retrySoon, "an earlier attempt to invite this user again may have succeeded and does not show yet: send the request again")
 	}
 	i, err := r.w.client.ResendInvite(ctx, r.cur.Invite.ID)
-	if upstream.IsAmbiguous(err) {
+	switch {
+	case upstream.IsAmbiguous(err):
 		back, readErr := r.w.client.GetInvite(ctx, r.cur.Invite.ID)
 		if readErr != nil || back.State != mapping.InvitePending {
 			return err
 		}
-		i, err = back, nil
-	}
-	if err != nil {
+		i = back
+	case upstream.IsConflict(err, upstream.CodeStateConflict):
+		return r.succeeded(ctx, err)
+	case err != nil:
 		return err
 	}
 	r.cur.Invite = stateOf(i, r.s.now())
+	r.inviteIDs = append(r.inviteIDs, i.ID)
+	return r.reread(ctx)
+}
+
+// succeeded looks for the invite that somebody made in place of ours, because
+// of which ours cannot be revived.
+func (r *run) succeeded(ctx context.Context, conflict error) error {
+	for i, err := range r.w.client.ListInvites(ctx, upstream.ListInvitesQuery{State: upstream.InvitePending, Email: r.cur.Email}) {
+		if err != nil {
+			return err
+		}
+		if scim.Fold(i.Email) == scim.Fold(r.cur.Email) {
+			r.cur.Invite = stateOf(i, r.s.now())
+			r.inviteIDs = append(r.inviteIDs, i.ID)
+			return r.reread(ctx)
+		}
+	}
+	return conflict
+}
+
+// reread looks at an account whose memberships the last step changed without
+// showing them.
+func (r *run) reread(ctx context.Context) error {
+	if r.cur.UserID == 0 {
+		return nil
+	}
+	a, err := r.w.client.GetUser(ctx, r.cur.UserID)
+	if err != nil {
+		return err
+	}
+	r.show(a)
 	return nil
 }
 

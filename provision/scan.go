@@ -284,7 +284,7 @@ func (s *Service) meetAgain(ctx context.Context, tx store.Tx, w *workspace, row 
 // knownInvite keeps what is known of the invite where a list does not tell.
 func knownInvite(acc mapping.Account, known *mapping.Invite, orgs []int64, now time.Time) mapping.Account {
 	i := *known
-	i.State = inviteState(acc, orgs, known.State, &upstream.Account{}, now, known.ExpiresAt)
+	i.State = inviteState(acc, coveredBy(known, orgs), known.State, &upstream.Account{}, now, known.ExpiresAt)
 	acc.Invite = &i
 	return acc
 }

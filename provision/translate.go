@@ -2,6 +2,7 @@ package provision
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/sharearefund/scim-bridge/mapping"
@@ -95,10 +96,20 @@ func accountOf(a *upstream.Account, orgs []int64, known *mapping.Invite, now tim
 	}
 	if known != nil {
 		i := *known
-		i.State = inviteState(acc, orgs, known.State, a, now, known.ExpiresAt)
+		i.State = inviteState(acc, coveredBy(known, orgs), known.State, a, now, known.ExpiresAt)
 		acc.Invite = &i
 	}
 	return acc
+}
+
+// coveredBy are those of our organizations that the invite is to, or all of
+// them while that is not known.
+func coveredBy(i *mapping.Invite, orgs []int64) []int64 {
+	covered := slices.DeleteFunc(slices.Clone(orgs), func(org int64) bool { return !slices.Contains(i.OrganizationIDs, org) })
+	if len(covered) == 0 {
+		return orgs
+	}
+	return covered
 }
 
 // inviteState judges the invite of an account by the account's memberships in
@@ -106,11 +117,9 @@ func accountOf(a *upstream.Account, orgs []int64, known *mapping.Invite, now tim
 func inviteState(acc mapping.Account, orgs []int64, was string, a *upstream.Account, now, expires time.Time) string {
 	var active, invited bool
 	for _, m := range acc.Memberships {
-		for _, org := range orgs {
-			if m.OrganizationID == org {
-				active = active || m.State == mapping.MembershipActive
-				invited = invited || m.State == mapping.MembershipInvited
-			}
+		if slices.Contains(orgs, m.OrganizationID) {
+			active = active || m.State == mapping.MembershipActive
+			invited = invited || m.State == mapping.MembershipInvited
 		}
 	}
 	switch {
