@@ -134,7 +134,7 @@ func (g *guard) call(ctx context.Context, tenant string, done func(error), f fun
 	case err == nil:
 		done(nil)
 		return outcome, nil
-	case ctx.Err() != nil:
+	case ctx.Err() != nil || isTimeout(err) && endsFirst(ctx, bounded):
 		// Whether Redis was too slow or the caller too hasty is not known.
 		done(errCallerLeft)
 		return OutcomeCancelled, nil
@@ -145,6 +145,14 @@ func (g *guard) call(ctx context.Context, tenant string, done func(error), f fun
 		return OutcomeTimeout, err
 	}
 	return OutcomeError, err
+}
+
+// endsFirst reports whether the caller's own deadline is the one that bounds the
+// call: a socket notices it a moment before the context does.
+func endsFirst(caller, bounded context.Context) bool {
+	own, ok := caller.Deadline()
+	both, _ := bounded.Deadline()
+	return ok && !own.After(both)
 }
 
 func isTimeout(err error) bool {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -148,6 +149,22 @@ func TestGuardCountsFailuresThatAreFarApart(t *testing.T) {
 	})
 }
 
+// Failures count together wherever the windows begin.
+func TestGuardCountsInARollingWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newGuardRig(t)
+		r.broken.Store(true)
+		time.Sleep(countWindow * 2 / 3)
+		for range consecutiveFailures {
+			r.ask(t.Context(), "acme")
+			time.Sleep(countWindow / 4)
+		}
+		if got := r.ask(t.Context(), "acme"); got != OutcomeBypassed {
+			t.Errorf("after %d failures within %s a call is %s, want %s", consecutiveFailures, countWindow, got, OutcomeBypassed)
+		}
+	})
+}
+
 // Impatient callers say nothing about Redis.
 func TestGuardIgnoresCallersWhoLeave(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -160,6 +177,12 @@ func TestGuardIgnoresCallersWhoLeave(t *testing.T) {
 			})
 			if got != OutcomeCancelled {
 				t.Fatalf("a call whose caller left: %s, want %s", got, OutcomeCancelled)
+			}
+			// A socket may notice the caller's deadline before the context does.
+			early, stop := context.WithTimeout(t.Context(), time.Millisecond)
+			got = r.do(early, OpGet, "acme", func(context.Context) (Outcome, error) { return OutcomeOK, os.ErrDeadlineExceeded })
+			if stop(); got != OutcomeCancelled {
+				t.Fatalf("a call that timed out on its caller's deadline: %s, want %s", got, OutcomeCancelled)
 			}
 			if got := r.ask(ctx, "acme"); got != OutcomeCancelled {
 				t.Fatalf("a call whose caller had left before: %s, want %s", got, OutcomeCancelled)

@@ -91,6 +91,34 @@ func (c lateGet) Get(ctx context.Context, k cache.Key) (cache.Mapping, bool) {
 	return m, ok
 }
 
+// However slow far is, this process forgets at once, and what a Get brought
+// back meanwhile is forgotten too.
+func TestLayeredDeletesOnBothSidesOfFar(t *testing.T) {
+	near, far := cache.NewMemory(cache.MemoryOptions{}), cache.NewMemory(cache.MemoryOptions{})
+	m := cache.Mapping{ID: "3f1c", Version: 1}
+	c := cache.NewLayered(near, duringDelete{far, func() {
+		if got, ok := near.Get(t.Context(), idKey(1)); ok {
+			t.Errorf("near still has %+v while far deletes", got)
+		}
+		near.Set(t.Context(), m, idKey(1))
+	}})
+	c.Set(t.Context(), m, idKey(1))
+	c.Delete(t.Context(), idKey(1))
+	if got, ok := c.Get(t.Context(), idKey(1)); ok {
+		t.Errorf("Get = %+v after Delete, want a miss", got)
+	}
+}
+
+type duringDelete struct {
+	cache.Cache
+	do func()
+}
+
+func (c duringDelete) Delete(ctx context.Context, keys ...cache.Key) {
+	c.do()
+	c.Cache.Delete(ctx, keys...)
+}
+
 func TestLayeredReportsWhatFails(t *testing.T) {
 	c := cache.NewLayered(cache.NewMemory(cache.MemoryOptions{}), cachetest.Failing())
 	if err := c.Ping(t.Context()); !errors.Is(err, cachetest.ErrFailing) {

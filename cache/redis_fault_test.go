@@ -1,11 +1,13 @@
 package cache_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/sharearefund/scim-bridge/cache"
@@ -107,6 +109,23 @@ func TestRedisHanging(t *testing.T) {
 			r.server.Resume()
 			r.works(t)
 		})
+	}
+}
+
+// A caller who has less time than a call may take does not wait for longer.
+func TestRedisHonoursTheCallersDeadline(t *testing.T) {
+	r := newRedisRig(t, redistest.Options{}, cache.RedisOptions{Timeout: time.Minute})
+	r.works(t)
+	r.server.Pause()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	r.Get(ctx, idKey(7))
+	if took := time.Since(start); took > 30*time.Second {
+		t.Errorf("Get took %s for a caller with 50ms, as if the caller had no deadline", took)
+	}
+	if got := r.rec.count("get cancelled"); got != 1 {
+		t.Errorf("%d calls count as cancelled, want 1", got)
 	}
 }
 

@@ -2,9 +2,12 @@ package cache_test
 
 import (
 	"crypto/tls"
+	"crypto/x509"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
+	"github.com/alicebob/miniredis/v2"
 	"github.com/google/go-cmp/cmp"
 	"github.com/sharearefund/scim-bridge/cache"
 )
@@ -97,4 +100,23 @@ func TestNewRedisRefuses(t *testing.T) {
 		_, err := cache.NewRedis(tt.o)
 		t.Run(name, func(t *testing.T) { wantError(t, err, tt.want) })
 	}
+}
+
+func TestRedisOverTLS(t *testing.T) {
+	https := httptest.NewTLSServer(nil) // for its certificate of 127.0.0.1
+	defer https.Close()
+	server := miniredis.NewMiniRedis()
+	if err := server.StartTLS(&tls.Config{Certificates: https.TLS.Certificates}); err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(https.Certificate())
+	trusting := newRedis(t, cache.RedisOptions{URL: "rediss://" + server.Addr(), TLS: &tls.Config{RootCAs: roots}})
+	trusting.Set(t.Context(), mappingOf(1), idKey(1))
+	if got, ok := trusting.Get(t.Context(), idKey(1)); !ok || got != mappingOf(1) {
+		t.Errorf("Get = %+v, %t; want %+v", got, ok, mappingOf(1))
+	}
+	strict := newRedis(t, cache.RedisOptions{URL: "rediss://" + server.Addr()})
+	wantError(t, strict.Ping(t.Context()), "x509: certificate signed by unknown authority")
 }

@@ -3,14 +3,15 @@ package mapping
 import (
 	"hash/fnv"
 	"strconv"
-	"time"
 
 	"github.com/sharearefund/scim-bridge/scim"
 )
 
 // version is the weak entity tag of u, the view of k: it changes with every
 // change of ours, which k.Version counts, and with every change upstream that
-// u shows (meta aside), and with nothing else.
+// u shows, and with nothing else. Meta is left out, and so is until when an
+// invite can be accepted: what makes the invite does not learn that, and a
+// version must hold from the answer to a create on.
 func version(k Known, u *scim.User) string {
 	h := fnv.New64a()
 	w := func(parts ...string) {
@@ -32,7 +33,7 @@ func version(k Known, u *scim.User) string {
 	e := Extension(u)
 	w(e.CountryCode, e.AccountState)
 	if i := e.Invite; i != nil {
-		w("invite", i.ID, i.State, i.ExpiresAt.UTC().Format(time.RFC3339Nano))
+		w("invite", i.ID, i.State)
 	}
 	if r := e.EffectiveRole; r != nil {
 		w("role", number(r.ID), r.Name, number(r.Weight))

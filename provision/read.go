@@ -63,7 +63,11 @@ func (s *Service) current(ctx context.Context, w *workspace, pol *mapping.Policy
 		return nil, err
 	}
 	s.remember(ctx, r, acc)
-	if e == nil {
+	switch {
+	case e == nil:
+		s.remap(ctx, nil, r.row)
+	case e.userID != r.row.UserID:
+		s.cache.Delete(context.WithoutCancel(ctx), cacheKeys(r.row)...) // it was wrong, whatever version it claims
 		s.remap(ctx, nil, r.row)
 	}
 	return s.view(pol, r, acc)

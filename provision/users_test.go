@@ -99,6 +99,8 @@ func TestCreatedPersonIsReadableAtOnce(t *testing.T) {
 			equal(t, "userName", r.JSON(prefix+"userName"), any("Ana@example.com"))
 			equal(t, "active", r.JSON(prefix+"active"), any(true))
 			equal(t, "title", r.JSON(prefix+"title"), any("Dr"))
+			equal(t, "version", r.JSON(prefix+"meta.version"), made.JSON("meta.version"))
+			equal(t, "lastModified", r.JSON(prefix+"meta.lastModified"), made.JSON("meta.lastModified"))
 		}
 		dup := s.Must(409, "POST", "/Users", bridgetest.User("ana@EXAMPLE.com"))
 		equal(t, "scimType", dup.JSON("scimType"), any("uniqueness"))
