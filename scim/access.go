@@ -71,6 +71,16 @@ func (b *binding) dropEmpty(root reflect.Value) {
 		}
 	}
 	dropEmptyComplex(root, b.attrs)
+	if b.extensions < 0 {
+		return
+	}
+	slots := root.Field(b.extensions).Addr().Interface().(*[]any)
+	for n := len(*slots); n > 0 && (*slots)[n-1] == nil; n-- {
+		*slots = (*slots)[:n-1]
+	}
+	if len(*slots) == 0 {
+		*slots = nil
+	}
 }
 
 func dropEmptyComplex(c reflect.Value, attrs []*attribute) {

@@ -64,9 +64,16 @@ func TestBindingNamesWhatDoesNotFit(t *testing.T) {
 		Schemas string `scim:"schemas"`
 	}
 	type plainBool struct {
-		CountryCode string `scim:"countryCode"`
-		testExtensionRest
-		Managed bool `scim:"managed"`
+		CountryCode           string           `scim:"countryCode"`
+		OrganizationIDs       []int64          `scim:"organizationIds"`
+		DefaultOrganizationID *int64           `scim:"defaultOrganizationId"`
+		IdentityProviderID    *int64           `scim:"identityProviderId"`
+		Managed               bool             `scim:"managed"`
+		AccountState          string           `scim:"accountState"`
+		Invite                *testInvite      `scim:"invite"`
+		EffectiveRole         *testRole        `scim:"effectiveRole"`
+		Memberships           []testMembership `scim:"memberships"`
+		NotApplied            []string         `scim:"notApplied"`
 	}
 	ext := func(v any) []Extension { return []Extension{{URN: testURN, New: func() any { return v }}} }
 	for _, tt := range []struct {
@@ -85,10 +92,9 @@ func TestBindingNamesWhatDoesNotFit(t *testing.T) {
 		{"no New", second(NewUserCodec(Extension{URN: testURN})), "has no New"},
 		{"New of a struct", second(NewUserCodec(ext(testExtension{})...)), "returns a pointer to a struct"},
 		{"New of nil", second(NewUserCodec(ext(nil)...)), "returns a pointer to a struct"},
-		{"a boolean that is no pointer", second(NewUserCodec(ext(new(plainBool))...)), "needs"},
+		{"a boolean that is no pointer", second(NewUserCodec(ext(new(plainBool))...)), "is boolean and needs [*bool], not bool"},
 		{"extensions without a place", second(NewCodec[testGroup]("Group", ext(new(testExtension))...)), "no field Extensions"},
 		{"a surplus field", second(NewCodec[struct {
-			testGroupFields
 			Schemas     []string     `scim:"schemas"`
 			ID          string       `scim:"id"`
 			ExternalID  string       `scim:"externalId"`
@@ -105,11 +111,6 @@ func TestBindingNamesWhatDoesNotFit(t *testing.T) {
 		})
 	}
 }
-
-type (
-	testExtensionRest struct{}
-	testGroupFields   struct{}
-)
 
 func second[T any](_ T, err error) error { return err }
 

@@ -109,7 +109,7 @@ func (r *resolver) node(e ast.Expression) (*node, error) {
 		}
 		return &node{kind: nodeNot, left: inner}, nil
 	case *ast.ValuePath:
-		top, _, err := r.b.resolve(e.AttributePath)
+		top, _, err := r.b.resolve(e.AttributePath, r.tol)
 		if err != nil {
 			return nil, err
 		}
@@ -146,7 +146,7 @@ func (r *resolver) comparison(e *ast.AttributeExpression) (*node, error) {
 		}
 		n.leaf = s
 	} else {
-		top, sub, err := r.b.resolve(e.AttributePath)
+		top, sub, err := r.b.resolve(e.AttributePath, r.tol)
 		if err != nil {
 			return nil, err
 		}

@@ -158,6 +158,8 @@ func (d *decoder) schemas(listed *uint64) error {
 	switch k := d.dec.PeekKind(); k {
 	case 'n':
 		return d.skip()
+	case 0:
+		return d.malformed()
 	case '[':
 	default:
 		return BadRequest(TypeInvalidValue, "schemas: must be an array of URNs, found %s", kindName(k))
@@ -169,8 +171,7 @@ func (d *decoder) schemas(listed *uint64) error {
 	for ; d.dec.PeekKind() != ']'; n++ {
 		if k := d.dec.PeekKind(); k != '"' {
 			if k == 0 {
-				_, err := d.dec.ReadToken()
-				return d.syntax(err)
+				return d.malformed()
 			}
 			return BadRequest(TypeInvalidValue, "schemas: must be an array of URNs, found %s in it", kindName(k))
 		}
@@ -203,6 +204,8 @@ func (d *decoder) extension(x *extension, root reflect.Value) error {
 	switch k := d.dec.PeekKind(); k {
 	case 'n':
 		return d.skip()
+	case 0:
+		return d.malformed()
 	case '{':
 	default:
 		return BadRequest(TypeInvalidValue, "%s: must be an object, found %s", x.urn, kindName(k))
@@ -272,8 +275,7 @@ func (d *decoder) invalid(a *attribute, format string, args ...any) error {
 func (d *decoder) wrongType(a *attribute) error {
 	k := d.dec.PeekKind()
 	if k == 0 {
-		_, err := d.dec.ReadToken()
-		return d.syntax(err)
+		return d.malformed()
 	}
 	want := "a string"
 	switch a.Type {

@@ -209,7 +209,7 @@ func (d *decoder) complexValue(a *attribute, f reflect.Value) error {
 		}
 		return d.invalid(a, "must be an object, found a string")
 	case '[':
-		if isManager(a) && d.tol.Has(tolManagerString) {
+		if isManager(a) && d.tol.Has(tolManagerArray) {
 			return d.oneInArray(a, f)
 		}
 	}

@@ -34,10 +34,9 @@ const (
 	// Microsoft.SCIM.LogicAppValidationTemplate: Null_Update replaces each
 	// attribute by "" and reads it back.
 	EmptyStringClears = "empty-string-clears"
-	// ManagerString: the manager as a string, or as an array of one object,
-	// instead of an object; "" removes it. Microsoft Entra documentation
-	// ("Develop and plan provisioning for a SCIM endpoint");
-	// Captain-P-Goldfish/SCIM-SDK#686; apache/directory-scimple#1242.
+	// ManagerString: the manager as a string instead of an object; "" removes
+	// it. Microsoft Entra documentation ("Develop and plan provisioning for a
+	// SCIM endpoint"); Budibase/budibase#15369.
 	ManagerString = "manager-string"
 	// OpAnyCase: "op" in any case. Microsoft Entra documentation ("Known
 	// issues and resolutions with SCIM 2.0 protocol compliance"): Add,
@@ -47,11 +46,6 @@ const (
 	// succeeds. Microsoft's SCIM Validator sends one
 	// (pranems/SCIMServer docs/archive/SCIM_VALIDATOR_RESULTS_26_ANALYSIS.md).
 	EmptyOperations = "empty-operations"
-	// PathlessDottedKeys: without a path, the keys of the value may be paths:
-	// name.givenName, urn:…:User:department, emails[type eq "work"].value.
-	// Microsoft Entra documentation ("Known issues and resolutions with SCIM
-	// 2.0 protocol compliance"), requests with aadOptscim062020.
-	PathlessDottedKeys = "pathless-dotted-keys"
 	// PathlessReadOnlyIgnored: without a path, read-only attributes in the
 	// value are passed over. Okta SCIM 2.0 documentation: a group's id is
 	// sent along with its displayName.
@@ -72,5 +66,4 @@ const (
 )
 
 const anyTolerances = tolByteOrderMark | tolSchemasAbsent | tolForeignSchemas | tolExtensionUnlisted | tolUnknownDropped |
-	tolStringBooleans | tolEmptyStringClears | tolManagerString | tolOpAnyCase | tolEmptyOperations | tolPathlessKeys |
-	tolPathlessReadOnly | tolAddCreates | tolRemoveNoMatch | tolRemoveValueList
+	tolStringBooleans | tolEmptyStringClears | tolManagerString | tolOpAnyCase | tolEmptyOperations | tolPathlessReadOnly | tolAddCreates | tolRemoveNoMatch | tolRemoveValueList

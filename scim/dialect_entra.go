@@ -10,6 +10,20 @@ const (
 	// endpoint"): emails[type eq "work"].value is replaced whether or not it
 	// exists; Captain-P-Goldfish/SCIM-SDK#416.
 	ReplaceNoMatchCreates = "replace-no-match-creates"
+	// PathlessDottedKeys: without a path, the keys of the value may be paths:
+	// name.givenName, urn:…:User:department, emails[type eq "work"].value.
+	// Microsoft Entra documentation ("Known issues and resolutions with SCIM
+	// 2.0 protocol compliance"), requests with aadOptscim062020.
+	PathlessDottedKeys = "pathless-dotted-keys"
+	// ExtensionAttributeWithoutURN: in a path or a filter, an attribute that
+	// only an extension has is found without the URN: manager. Microsoft
+	// Entra documentation ("Develop and plan provisioning for a SCIM
+	// endpoint") tests a reference by id eq … and manager eq …;
+	// Captain-P-Goldfish/SCIM-SDK#686; apache/directory-scimple#1242.
+	ExtensionAttributeWithoutURN = "extension-attribute-without-urn"
+	// ManagerArray: the manager as an array of one object.
+	// Captain-P-Goldfish/SCIM-SDK#686; apache/directory-scimple#1242.
+	ManagerArray = "manager-array"
 	// UnknownAttributeSkipped: an operation on an attribute that the resource
 	// type does not have is skipped and reported while the others apply, so
 	// that a mapping mistake never blocks a deactivation. Okta has it too.
@@ -29,7 +43,7 @@ const (
 	JunkPrimaryDropped = "junk-primary-dropped"
 )
 
-const entraTolerances = tolReplaceCreates | tolUnknownSkipped | tolRolesJSON | tolUnquotedFilter | tolJunkPrimary
+const entraTolerances = tolReplaceCreates | tolPathlessKeys | tolExtensionNoURN | tolManagerArray | tolUnknownSkipped | tolRolesJSON | tolUnquotedFilter | tolJunkPrimary
 
 // unpackRole replaces a role entry whose value is a JSON object in a string
 // by what that object says: its value, and its displayName as display. Text

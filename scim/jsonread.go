@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"strings"
 	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -55,7 +56,8 @@ func (d *decoder) note(path, reason, tolerance string) {
 	}
 }
 
-// syntax turns an error of jsontext into the client's.
+// syntax turns an error of jsontext into the client's. The error itself goes no
+// further: it may quote the body, and a password may stand there.
 func (d *decoder) syntax(err error) error {
 	var own *Error
 	if errors.As(err, &own) {
@@ -64,13 +66,29 @@ func (d *decoder) syntax(err error) error {
 	var se *jsontext.SyntacticError
 	switch {
 	case errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &se):
-		return BadRequest(TypeInvalidSyntax, "%sthe body names %q twice in one object; send it once", d.prefix, se.JSONPointer.LastToken()).Because(err)
+		return BadRequest(TypeInvalidSyntax, "%sthe body names %q twice in one object; send it once", d.prefix, se.JSONPointer.LastToken())
 	case errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF):
-		return BadRequest(TypeInvalidSyntax, "%sthe body is not valid JSON: it ends too early", d.prefix).Because(err)
+		return BadRequest(TypeInvalidSyntax, "%sthe body is not valid JSON: it ends too early", d.prefix)
 	case errors.As(err, &se):
-		return BadRequest(TypeInvalidSyntax, "%sthe body is not valid JSON: %v at byte %d", d.prefix, se.Err, se.ByteOffset).Because(err)
+		return BadRequest(TypeInvalidSyntax, "%sthe body is not valid JSON: %s at byte %d", d.prefix, withoutQuotes(se.Err.Error()), se.ByteOffset)
 	}
-	return BadRequest(TypeInvalidSyntax, "%sthe body is not valid JSON", d.prefix).Because(err)
+	return BadRequest(TypeInvalidSyntax, "%sthe body is not valid JSON", d.prefix)
+}
+
+// withoutQuotes leaves out what jsontext quotes of the body: "invalid escape
+// sequence `…` in string".
+func withoutQuotes(s string) string {
+	from, to := strings.IndexByte(s, '`'), strings.LastIndexByte(s, '`')
+	if from == to {
+		return s
+	}
+	return s[:from] + strings.TrimPrefix(s[to+1:], " ")
+}
+
+// malformed is the error of a text in which no value comes next.
+func (d *decoder) malformed() error {
+	_, err := d.dec.ReadToken()
+	return d.syntax(err)
 }
 
 // top checks that the text is an object.

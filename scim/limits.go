@@ -65,7 +65,7 @@ func (a *attribute) checkString(s string) error {
 		}
 	}
 	if strings.IndexByte(s, 0) >= 0 {
-		return fmt.Errorf("the character U+0000 cannot be kept")
+		return fmt.Errorf("the character U+0000 cannot be kept; remove it in the identity provider")
 	}
 	if a.check != nil {
 		return a.check(s)
@@ -86,8 +86,9 @@ func checkUserName(s string) error {
 }
 
 // checkVisible refuses control characters (C0, DEL, C1), line and paragraph
-// separators, and format characters such as zero-width spaces and
-// bidirectional overrides.
+// separators, format characters such as zero-width spaces and bidirectional
+// overrides, and the fillers and variation selectors that Unicode lets every
+// program leave out.
 func checkVisible(s string) error {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c >= 0x7f {
@@ -99,7 +100,7 @@ func checkVisible(s string) error {
 
 func checkRunes(s string) error {
 	for _, r := range s {
-		if unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) {
+		if unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) {
 			return fmt.Errorf("%q contains the invisible character U+%04X; remove it in the identity provider", s, r)
 		}
 	}

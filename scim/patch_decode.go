@@ -106,7 +106,9 @@ func (r *patchReader) schemas(d *decoder) (bool, error) {
 	if d.dec.PeekKind() == 'n' {
 		return false, d.skip()
 	}
-	if k := d.dec.PeekKind(); k != '[' {
+	if k := d.dec.PeekKind(); k == 0 {
+		return false, d.malformed()
+	} else if k != '[' {
 		return false, BadRequest(TypeInvalidValue, "schemas: must be an array of URNs, found %s", kindName(k))
 	}
 	if err := d.open(); err != nil {
@@ -272,7 +274,7 @@ func (r *patchReader) operation(in operation) error {
 		return r.note("path", in.path, "schemas are derived from the attributes: ignored", "")
 	}
 	if a := t.immovable(op); a != nil {
-		return BadRequest(TypeMutability, "Operations[%d].path: %s is %s", r.index, a.path, a.Mutability)
+		return BadRequest(TypeMutability, "Operations[%d].path: %s is %s; remove its mapping in the identity provider", r.index, a.path, a.Mutability)
 	}
 	return r.step(op, t, in.value, false)
 }
@@ -331,7 +333,7 @@ func (r *patchReader) target(text string) (*target, error) {
 		return nil, BadRequest(TypeInvalidPath, "Operations[%d].%v", r.index, err)
 	}
 	t := &target{step: step{index: r.index, path: text}}
-	if t.top, t.sub, err = r.b.resolve(path.AttributePath); err != nil {
+	if t.top, t.sub, err = r.b.resolve(path.AttributePath, r.tol); err != nil {
 		return nil, err
 	}
 	if path.ValueExpression == nil {

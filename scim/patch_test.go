@@ -49,8 +49,11 @@ func TestPatch(t *testing.T) {
 		{"Replace an enterprise attribute", DialectRFC, `{"op":"Replace","path":"ENT:employeeNumber","value":"42"}`, func(u *User) { u.Enterprise.EmployeeNumber = "42" }, 0},
 		{"Add the manager as a string", DialectRFC, `{"op":"Add","path":"ENT:manager","value":"m2"}`, func(u *User) { u.Enterprise.Manager = &Manager{Value: "m2"} }, 0},
 		{"Add the manager as an object", DialectRFC, `{"op":"Add","path":"ENT:manager","value":{"value":"m2"}}`, func(u *User) { u.Enterprise.Manager = &Manager{Value: "m2"} }, 0},
-		{"Add the manager as an array", DialectRFC, `{"op":"Add","path":"ENT:manager","value":[{"$ref":"../Users/m2","value":"m2"}]}`,
+		{"Add the manager as an array", DialectEntra, `{"op":"Add","path":"ENT:manager","value":[{"$ref":"../Users/m2","value":"m2"}]}`,
 			func(u *User) { u.Enterprise.Manager = &Manager{Value: "m2", Ref: "../Users/m2"} }, 0},
+		{"the manager without its URN", DialectEntra, `{"op":"Add","path":"manager","value":[{"$ref":null,"value":"m2"}]},{"op":"replace","value":{"department":"D"}}`,
+			func(u *User) { u.Enterprise.Manager, u.Enterprise.Department = &Manager{Value: "m2"}, "D" }, 0},
+		{"an empty array clears the manager", DialectEntra, `{"op":"Add","path":"ENT:manager","value":[]}`, func(u *User) { u.Enterprise.Manager = nil }, 0},
 		{"Replace the manager's value", DialectRFC, `{"op":"Replace","path":"ENT:manager.value","value":"m2"}`, func(u *User) { u.Enterprise.Manager = &Manager{Value: "m2"} }, 0},
 		{"the same manager keeps its $ref", DialectRFC, `{"op":"Replace","path":"ENT:manager","value":{"value":"m1"}}`, func(*User) {}, 0},
 		{"Replace the manager by an empty string", DialectRFC, `{"op":"Replace","path":"ENT:manager","value":""}`, func(u *User) { u.Enterprise.Manager = nil }, 0},
@@ -82,20 +85,20 @@ func TestPatch(t *testing.T) {
 		{"an unknown sub-attribute is skipped", DialectEntra, `{"op":"Add","path":"name.x","value":"1"},{"op":"Add","path":"emails[x eq \"1\"].value","value":"1"},{"op":"Add","path":"title.x","value":"1"}`,
 			func(*User) {}, 3},
 		// With aadOptscim062020.
-		{"dotted and URN keys", DialectRFC, `{"op":"replace","value":{"displayName":"B","name.givenName":"K","name.familyName":"U","ENT:employeeNumber":"A"}}`,
+		{"dotted and URN keys", DialectEntra, `{"op":"replace","value":{"displayName":"B","name.givenName":"K","name.familyName":"U","ENT:employeeNumber":"A"}}`,
 			func(u *User) {
 				u.DisplayName, u.Name.GivenName, u.Name.FamilyName, u.Enterprise.EmployeeNumber = "B", "K", "U", "A"
 			}, 0},
-		{"value paths as keys", DialectRFC, `{"op":"replace","value":{"emails[type eq \"work\"].value":"n@c.com","EMAILS[type eq \"home\"].display":"D"}}`,
+		{"value paths as keys", DialectEntra, `{"op":"replace","value":{"emails[type eq \"work\"].value":"n@c.com","EMAILS[type eq \"home\"].display":"D"}}`,
 			func(u *User) { u.Emails[0].Value, u.Emails[1].Display = "n@c.com", "D" }, 0},
 		{"an extension as an object", DialectRFC, `{"op":"add","value":{"ENT":{"division":"D","manager":"m2"},"EXT":{"countryCode":"CA"}}}`,
 			func(u *User) {
 				u.Enterprise.Division, u.Enterprise.Manager = "D", &Manager{Value: "m2"}
 				u.Extensions = []any{&testExtension{CountryCode: "CA"}}
 			}, 0},
-		{"dotted keys in an extension", DialectRFC, `{"op":"add","value":{"ENT":{"manager.value":"m2"}}}`, func(u *User) { u.Enterprise.Manager = &Manager{Value: "m2"} }, 0},
+		{"dotted keys in an extension", DialectEntra, `{"op":"add","value":{"ENT":{"manager.value":"m2"}}}`, func(u *User) { u.Enterprise.Manager = &Manager{Value: "m2"} }, 0},
 		{"an extension as a path", DialectRFC, `{"op":"replace","path":"ENT","value":{"division":"D"}}`, func(u *User) { u.Enterprise.Division = "D" }, 0},
-		{"the core schema as a path and as a key", DialectRFC, `{"op":"replace","path":"CORE","value":{"title":"T"}},{"op":"replace","value":{"CORE":{"nickName":"N"}}},{"op":"replace","path":"CORE:userType","value":"U"}`,
+		{"the core schema as a path and as a key", DialectEntra, `{"op":"replace","path":"CORE","value":{"title":"T"}},{"op":"replace","value":{"CORE":{"nickName":"N"}}},{"op":"replace","path":"CORE:userType","value":"U"}`,
 			func(u *User) { u.Title, u.NickName, u.UserType = "T", "N", "U" }, 0},
 		{"remove an extension", DialectRFC, `{"op":"remove","path":"ENT"}`, func(u *User) { u.Enterprise = nil }, 0},
 		{"null an extension", DialectRFC, `{"op":"replace","value":{"ENT":null}}`, func(u *User) { u.Enterprise = nil }, 0},
@@ -218,6 +221,10 @@ func TestPatchRefuses(t *testing.T) {
 		{"P70 a broken path", op(`{"op":"remove","path":"emails[type eq"}`), ip, "Operations[0].path: at 14: expected a value", 400},
 		{"P71 an unknown attribute", op(`{"op":"replace","path":"active","value":true},{"op":"replace","path":"nickname2","value":"x"}`), ip, `Operations[1].path: unknown attribute "nickname2"`, 400},
 		{"an unknown attribute without a path", op(`{"op":"replace","value":{"nickname2":"x"}}`), ip, `Operations[0].value: unknown attribute "nickname2"`, 400},
+		{"P75 a dotted key", op(`{"op":"replace","value":{"name.givenName":"x"}}`), ip, `unknown attribute "name.givenName"`, 400},
+		{"P75 a value path as a key", op(`{"op":"replace","value":{"emails[type eq \"work\"].value":"a@b.cc"}}`), ip, "unknown attribute", 400},
+		{"P75 a key that is no path", op(`{"op":"replace","value":{"emails[type eq":"x"}}`), ip, `unknown attribute "emails[type eq"`, 400},
+		{"the manager without its URN", op(`{"op":"replace","path":"manager","value":"m"}`), ip, `unknown attribute "manager"`, 400},
 		{"an unknown schema", op(`{"op":"replace","path":"urn:x:y","value":"x"}`), ip, `unknown schema "urn:x"`, 400},
 		{"an unknown sub-attribute", op(`{"op":"replace","path":"name.x","value":"x"}`), ip, `unknown sub-attribute "x" of name`, 400},
 		{"a sub-attribute of a string", op(`{"op":"replace","path":"title.x","value":"x"}`), ip, "title has no sub-attributes", 400},
@@ -289,7 +296,7 @@ func TestPatchEntriesAreBounded(t *testing.T) {
 func TestPatchMentions(t *testing.T) {
 	c := newCodec(t)
 	p, err := c.DecodePatch(operations(expand(`{"op":"replace","path":"name.givenName","value":"x"},{"op":"add","path":"emails[type eq \"work\"].value","value":"a@b.cc"},
-		{"op":"replace","value":{"active":false,"ENT:department":"x","nope":1}}`)), DialectOkta)
+		{"op":"replace","value":{"active":false,"ENT:department":"x","nope":1}}`)), DialectEntra)
 	if err != nil {
 		t.Fatal(err)
 	}

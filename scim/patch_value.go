@@ -238,6 +238,7 @@ func (d *decoder) listValue(s *step) error {
 	primaries := 0
 	for n := 0; one && n == 0 || !one && d.dec.PeekKind() != ']'; n++ {
 		if n == maxEntries {
+			d.entry = -1
 			return d.invalid(a, "more than %d entries", maxEntries)
 		}
 		if !one {

@@ -107,7 +107,7 @@ func (b *binding) targets(name string) ([]*attribute, error) {
 	if path.ValueExpression != nil {
 		return nil, fmt.Errorf("%q has a value filter; name the attribute alone", shorten(name))
 	}
-	top, sub, err := b.resolve(path.AttributePath)
+	top, sub, err := b.resolve(path.AttributePath, 0)
 	switch {
 	case err != nil:
 		return nil, nil

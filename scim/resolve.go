@@ -9,7 +9,7 @@ import (
 // resolve finds the attribute, and the sub-attribute when one is named, that
 // a path of a filter or of a PATCH means. Names and URNs are found in any
 // case. The error says what is unknown, and where.
-func (b *binding) resolve(p ast.AttributePath) (top, sub *attribute, err error) {
+func (b *binding) resolve(p ast.AttributePath, tol Tolerances) (top, sub *attribute, err error) {
 	from := &b.names
 	if p.URIPrefix != nil {
 		switch x := b.extension(*p.URIPrefix); {
@@ -19,7 +19,11 @@ func (b *binding) resolve(p ast.AttributePath) (top, sub *attribute, err error) 
 			return nil, nil, unknownf("unknown schema %q; a %s has %s", shorten(*p.URIPrefix), b.resourceType, b.urns())
 		}
 	}
-	if top = from.findString(p.AttributeName); top == nil {
+	top = from.findString(p.AttributeName)
+	if top == nil && p.URIPrefix == nil && tol.Has(tolExtensionNoURN) {
+		top = b.inExtension(p.AttributeName)
+	}
+	if top == nil {
 		return nil, nil, unknownf("unknown attribute %q; see /Schemas for those of a %s", shorten(p.String()), b.resourceType)
 	}
 	if p.SubAttribute != nil {
@@ -28,6 +32,16 @@ func (b *binding) resolve(p ast.AttributePath) (top, sub *attribute, err error) 
 		}
 	}
 	return top, sub, nil
+}
+
+// inExtension finds an attribute that the first extension to have it has.
+func (b *binding) inExtension(name string) *attribute {
+	for _, x := range b.exts {
+		if a := x.names.findString(name); a != nil {
+			return a
+		}
+	}
+	return nil
 }
 
 // sub finds a sub-attribute of a.

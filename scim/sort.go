@@ -89,7 +89,7 @@ func (b *binding) parseSort(s string) (*SortKey, error) {
 	if path.ValueExpression != nil {
 		return nil, BadRequest(TypeInvalidValue, "sortBy: %q has a value filter; name the attribute alone", shorten(s))
 	}
-	top, sub, err := b.resolve(path.AttributePath)
+	top, sub, err := b.resolve(path.AttributePath, 0)
 	if err != nil {
 		return nil, BadRequest(TypeInvalidValue, "sortBy: %v", err)
 	}

@@ -23,13 +23,15 @@ const (
 	tolManagerString
 	tolOpAnyCase
 	tolEmptyOperations
-	tolPathlessKeys
 	tolPathlessReadOnly
 	tolAddCreates
 	tolRemoveNoMatch
 	tolRemoveValueList
 
 	tolReplaceCreates
+	tolPathlessKeys
+	tolExtensionNoURN
+	tolManagerArray
 	tolUnknownSkipped
 	tolRolesJSON
 	tolUnquotedFilter
@@ -43,9 +45,10 @@ const (
 // toleranceIDs is in the order of the constants.
 var toleranceIDs = [...]string{
 	ByteOrderMark, SchemasAbsent, ForeignSchemas, ExtensionUnlisted, UnknownAttributeDropped, StringBooleans,
-	EmptyStringClears, ManagerString, OpAnyCase, EmptyOperations, PathlessDottedKeys, PathlessReadOnlyIgnored,
+	EmptyStringClears, ManagerString, OpAnyCase, EmptyOperations, PathlessReadOnlyIgnored,
 	AddNoMatchCreates, RemoveNoMatchSucceeds, RemoveValueList,
-	ReplaceNoMatchCreates, UnknownAttributeSkipped, RolesJSONString, UnquotedFilterValue, JunkPrimaryDropped,
+	ReplaceNoMatchCreates, PathlessDottedKeys, ExtensionAttributeWithoutURN, ManagerArray,
+	UnknownAttributeSkipped, RolesJSONString, UnquotedFilterValue, JunkPrimaryDropped,
 	OneLoginEmailsObject, OneLoginManagerID, OneLoginSchemas1,
 }
 

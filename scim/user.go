@@ -17,6 +17,8 @@ const (
 // The tag `scim` names the attribute in the resource type's schema; the
 // binding of fields to schemas is checked once, when a Codec is made.
 type User struct {
+	// Schemas is there for the binding only: a Codec derives what it shows
+	// from the extensions that are present, and leaves the field as it is.
 	Schemas    []string `scim:"schemas"`
 	ID         string   `scim:"id"`
 	ExternalID string   `scim:"externalId"`
