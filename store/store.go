@@ -20,8 +20,10 @@ type Store interface {
 	// Update returns nil, or none of it happens. SQLite groups concurrent
 	// Updates into one commit, each in a savepoint of its own, so fn must
 	// do no I/O beyond tx and must not block; it may run again after a
-	// serialization failure and so must have no other effect. An error of
-	// fn rolls back and is returned as it is.
+	// serialization failure and so must have no other effect; what a Tx
+	// assigned to fn's rows (Seq, Version) is taken back with it. An error
+	// of fn rolls back and is returned as it is; a panic rolls back and goes
+	// on. A ctx that ends stops an Update only before it begins.
 	Update(ctx context.Context, fn func(tx Tx) error) error
 
 	// EnqueueJob adds a job, or returns the unfinished one of the same
@@ -30,12 +32,14 @@ type Store interface {
 	// ClaimJob leases the oldest due job of one of the kinds: one that is
 	// queued, or running with an expired lease. ErrNotFound when there is none.
 	ClaimJob(ctx context.Context, holder string, kinds []string, ttl time.Duration) (*Job, error)
-	// HeartbeatJob extends the lease and stores the progress. It reports
-	// whether somebody asked to cancel. ErrLeaseLost when another holder has it.
+	// HeartbeatJob extends the lease and stores the progress (nil: keeps
+	// what is there). It reports whether somebody asked to cancel.
+	// ErrLeaseLost when another holder has it, or nobody.
 	HeartbeatJob(ctx context.Context, id int64, holder string, ttl time.Duration, progress []byte) (cancel bool, err error)
 	// FinishJob ends a job in state done, failed or cancelled.
 	FinishJob(ctx context.Context, id int64, holder string, state JobState, result []byte, errText string) error
-	// RetryJob puts a claimed job back into the queue for runAt.
+	// RetryJob puts a claimed job back into the queue for runAt, or cancels
+	// it when somebody asked for that.
 	RetryJob(ctx context.Context, id int64, holder string, runAt time.Time, errText string) error
 	// CancelJob cancels a queued job at once and asks a running one to stop.
 	CancelJob(ctx context.Context, id int64) error
@@ -105,9 +109,12 @@ type Reader interface {
 	// Jobs lists newest first; tenant "" means all tenants.
 	Jobs(ctx context.Context, tenant string, limit int) ([]*Job, error)
 
-	// Events lists in the order of Seq, or newest first when q.Newest.
+	// Events lists in the order of Seq, or newest first when q.Newest. In
+	// the order of Seq it shows no event before all with a smaller Seq are
+	// there, so who goes on after the last one seen misses none.
 	Events(ctx context.Context, q EventQuery) ([]*Event, error)
-	// GuardCount sums what was counted since the given time.
+	// GuardCount sums what was counted since the given time, to the second:
+	// all of the second that since falls into counts.
 	GuardCount(ctx context.Context, tenant, guard string, since time.Time) (int, error)
 }
 
@@ -120,18 +127,20 @@ type Tx interface {
 	// *ConflictError when the id, user name, e-mail or user id is taken.
 	InsertPerson(p *Person) error
 	// UpdatePerson replaces a person's row if its version is still
-	// p.Version, which it increments. ErrStale when it is not,
-	// *ConflictError when uniqueness forbids it.
+	// p.Version, which it increments. ErrStale when it is not, or when the
+	// person is deleted; *ConflictError when uniqueness forbids it.
 	UpdatePerson(p *Person) error
 	// SeePerson stores LastSeen, LastSeenAt, UserID, InviteIDs and Listed
 	// alone if the version is still p.Version; the version stays: what
-	// upstream shows is not a change of ours. ErrStale when it is not.
+	// upstream shows is not a change of ours. ErrStale when it is not,
+	// *ConflictError when the user id is taken.
 	SeePerson(p *Person) error
 	// DeletePerson turns a person into a tombstone without personal data:
 	// ids and DeletedAt stay. ErrStale when p.Version is not current.
 	DeletePerson(p *Person, at time.Time) error
 	// AddAlias makes Person(alias) find the person. *ConflictError when the
-	// alias is another person's id or alias.
+	// alias is another person's id or alias; adding it again does nothing.
+	// ErrNotFound when id is nobody's.
 	AddAlias(tenant, alias, id string) error
 
 	// PutIntent inserts or replaces the intent of its key.
@@ -151,13 +160,15 @@ type Tx interface {
 	AppendEvent(e *Event) error
 
 	// PutTenant inserts (Version 0) or replaces a tenant whose version is
-	// still t.Version, and increments it. *ConflictError when an
-	// organization belongs to another tenant of the same upstream.
+	// still t.Version, and increments it. ErrStale when it is not,
+	// *ConflictError when the slug is taken by an insert or an organization
+	// belongs to another tenant of the same upstream.
 	PutTenant(t *Tenant) error
 	// DeleteTenant removes a tenant and everything that belongs to it but
-	// its events.
+	// its events. ErrNotFound when there is none.
 	DeleteTenant(slug string) error
-	// PutCredential inserts or replaces by ID.
+	// PutCredential inserts or replaces by ID. *ConflictError when the hash
+	// is taken, or the id by a credential of another tenant.
 	PutCredential(c *Credential) error
 
 	PutDirectory(tenant string, d Directory) error

@@ -33,45 +33,40 @@ func migrate(ctx context.Context, db *sql.DB, dialect goose.Dialect, logger *slo
 		return wrap(err, "preparing the schema's version table")
 	}
 	options = append(options, goose.WithStore(onceStore{versions}), goose.WithDisableGlobalRegistry(true))
-	var last int64
 	for {
 		p, err := goose.NewProvider(goose.DialectCustom, db, files, options...)
 		if err != nil {
 			return wrap(err, "reading the migrations")
 		}
-		version, err := upgrade(ctx, p, logger)
-		// Another process may have applied a step first: then it is further
-		// than it was, and the rest is for whoever looks again.
-		if err == nil || !errors.Is(err, errApplied) || version <= last {
+		overtaken, err := upgrade(ctx, p, logger)
+		if !overtaken {
 			return err
 		}
-		last = version
 	}
 }
 
-// upgrade applies what is missing and returns the version the database then has.
-func upgrade(ctx context.Context, p *goose.Provider, logger *slog.Logger) (int64, error) {
-	current, target, err := p.GetVersions(ctx)
+// upgrade applies what is missing. overtaken says that it failed because another
+// process applied a step first, so that there is to look again.
+func upgrade(ctx context.Context, p *goose.Provider, logger *slog.Logger) (overtaken bool, err error) {
+	before, target, err := p.GetVersions(ctx)
 	if err != nil {
-		return 0, wrap(err, "reading the schema's version")
+		return false, wrap(err, "reading the schema's version")
 	}
-	if current > target {
-		return current, fmt.Errorf("sqlstore: the database has schema version %d, this program knows up to %d: start a newer scim-bridge, or restore a backup from before the upgrade", current, target)
+	if before > target {
+		return false, fmt.Errorf("sqlstore: the database has schema version %d, this program knows up to %d: start a newer scim-bridge, or restore a backup from before the upgrade", before, target)
 	}
-	if current == target {
-		return current, nil
+	if before == target {
+		return false, nil
 	}
 	applied, err := p.Up(ctx)
 	for _, m := range applied {
 		logger.Info("database schema changed", "version", m.Source.Version, "duration", m.Duration)
 	}
 	if err == nil {
-		return target, nil
+		return false, nil
 	}
-	if now, verr := p.GetDBVersion(ctx); verr == nil {
-		current = now
-	}
-	return current, wrap(err, "changing the schema")
+	after, verr := p.GetDBVersion(ctx)
+	return verr == nil && after > before+int64(len(applied)), wrap(err, "changing the schema")
 }
 
 // errApplied says that another process applied a migration first.

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
 	"github.com/sharearefund/scim-bridge/store"
@@ -287,5 +288,20 @@ func statement(t *testing.T, db *sql.DB, text string, args ...any) {
 	t.Helper()
 	if _, err := db.Exec(text, args...); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestLists(t *testing.T) {
+	for _, list := range [][]string{
+		nil, {""}, {"a"}, {"a", "b"}, {`a","b`, `c`}, {`\`, `"`, `]`}, {"<é&>", `["`, `"]`}, {"", ""},
+	} {
+		text, err := joinList(list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := splitList(text)
+		if diff := cmp.Diff(list, got); err != nil || diff != "" {
+			t.Errorf("%q as %s: %v\n%s", list, text, err, diff)
+		}
 	}
 }

@@ -49,7 +49,7 @@ const (
 		WHERE p.tenant = $1 AND p.external_id = $2 AND p.deleted_at = 0 AND p.external_id <> ''
 		ORDER BY p.seq`
 	tombstonesByUpstream = `SELECT ` + personColumns + ` FROM persons p
-		WHERE p.tenant = $1 AND p.deleted_at <> 0 AND p.seq IN (
+		WHERE p.seq IN (
 			SELECT u.seq FROM persons u
 				WHERE u.tenant = $1 AND u.user_id = $2 AND u.deleted_at <> 0 AND u.user_id <> 0
 			UNION
@@ -192,6 +192,10 @@ func joinList(list []string) (string, error) {
 func splitList(s string) ([]string, error) {
 	if s == "" {
 		return nil, nil
+	}
+	if inner, ok := strings.CutPrefix(s, `["`); ok && strings.IndexByte(s, '\\') < 0 {
+		// Without a backslash there is no quote inside a text.
+		return strings.Split(strings.TrimSuffix(inner, `"]`), `","`), nil
 	}
 	var list []string
 	err := json.Unmarshal([]byte(s), &list)

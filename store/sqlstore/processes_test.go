@@ -48,19 +48,14 @@ func runChild(role string) int {
 // hammer makes many Updates at once.
 func hammer(s store.Store, name string) error {
 	const workers = 4
-	errs := make([]error, workers)
-	var all sync.WaitGroup
-	for w := range workers {
-		all.Go(func() {
-			for i := range hammerUpdates / workers {
-				if errs[w] = add(s, fmt.Sprintf("%s-%d-%d", name, w, i)); errs[w] != nil {
-					return
-				}
+	return errors.Join(together(workers, func(w int) error {
+		for i := range hammerUpdates / workers {
+			if err := add(s, fmt.Sprintf("%s-%d-%d", name, w, i)); err != nil {
+				return err
 			}
-		})
-	}
-	all.Wait()
-	return errors.Join(errs...)
+		}
+		return nil
+	})...)
 }
 
 func idle(store.Store, string) error { return nil }

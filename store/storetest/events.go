@@ -177,6 +177,8 @@ func (h *suite) overtake() error {
 		})
 	}()
 	<-begun
+	goOn := sync.OnceFunc(func() { close(leave) })
+	defer goOn()
 	go func() {
 		results <- h.s.Update(h.ctx, func(tx store.Tx) error { return tx.AppendEvent(fast) })
 	}()
@@ -194,12 +196,12 @@ func (h *suite) overtake() error {
 		if err != nil || len(newest) != 1 {
 			return fmt.Errorf("%d newest events shown, %v", len(newest), err)
 		}
-		close(leave)
+		goOn()
 		if err := <-results; err != nil {
 			return err
 		}
 	case <-time.After(200 * time.Millisecond):
-		close(leave)
+		goOn()
 		if err := errors.Join(<-results, <-results); err != nil {
 			return err
 		}
