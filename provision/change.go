@@ -31,16 +31,9 @@ type change struct {
 	password scim.Secret
 	// force adopts whatever the policy says: an operator's decision.
 	force bool
+	// leaving says that the person is to go, whatever else is due.
+	leaving bool
 }
-
-// changeIntent is the payload of the intent that a change of several steps
-// leaves while it is under way: whether the person was to have access before
-// the first step took it away.
-type changeIntent struct {
-	Active bool `json:"active"`
-}
-
-const intentChange = "change"
 
 // ReplaceUser is PUT.
 func (s *Service) ReplaceUser(ctx context.Context, c scim.Caller, id string, u *scim.User, pre scim.Preconditions) (*scim.User, error) {
@@ -86,6 +79,15 @@ type changing struct {
 	// was is the intent of an attempt that did not finish, or nil.
 	was      *changeIntent
 	wasSince time.Time
+	// untraced says that what that attempt was to make may exist upstream and
+	// not show yet.
+	untraced bool
+	// intent is the intent of this attempt, or nil.
+	intent *changeIntent
+	// named says that the names are locked in this process.
+	named bool
+	// rival has one of the names that the person is to have; nil: nobody.
+	rival *store.Person
 	// before is what the client saw, after what it is to see, want what that
 	// means upstream.
 	before, after *scim.User
@@ -105,11 +107,15 @@ func (s *Service) change(ctx context.Context, c scim.Caller, ch change) (*scim.U
 	}
 	defer k.cl.release()
 	if err := k.decide(ctx); err != nil {
+		if e, ok := errors.AsType[*scim.Error](err); ok && e.Status == 412 && k.run.fresh {
+			s.remember(ctx, k.rec, k.run.cur) // the client is to see what its entity tag was compared with
+		}
 		return nil, k.gone(ctx, err)
 	}
 	plan, err := k.carryOut(ctx)
 	if err != nil {
 		s.abandon(ctx, k.run, k.rec)
+		k.withdraw(ctx, err)
 		return nil, k.gone(ctx, err)
 	}
 	return k.commit(ctx, plan)
@@ -164,6 +170,9 @@ func (k *changing) begin(ctx context.Context) error {
 		return err
 	}
 	k.run = &run{s: k.s, w: k.w, pol: k.pol, cl: k.cl, cur: k.rec.seen.Clone(), ours: k.was != nil, intentAt: k.wasSince, observe: k.look}
+	if k.was != nil {
+		k.run.since = k.was.Since
+	}
 	return nil
 }
 
@@ -193,11 +202,14 @@ func (k *changing) refresh(ctx context.Context) error {
 		return nil
 	}
 	acc, err := k.look(ctx)
+	if errors.Is(err, errGone) && k.was != nil && k.was.Email != "" {
+		acc, err = mapping.Account{}, nil // given up for an invite that was to follow
+	}
 	if err != nil {
 		return err
 	}
 	k.run.cur, k.run.fresh = acc, true
-	return nil
+	return k.trace(ctx)
 }
 
 // decide finds out what the request means. What the directory shows is enough
@@ -266,18 +278,24 @@ func (k *changing) understand() error {
 	if k.after, err = k.next(k.s.codec.Clone(view)); err != nil {
 		return err
 	}
+	if k.leaving {
+		return k.traced()
+	}
 	previous := k.rec.written
 	if !k.rec.row.Managed {
 		previous = k.run.cur.Profile()
 	}
-	k.want, err = k.pol.DesireOf(k.after, k.run.cur, previous)
-	return err
+	if k.want, err = k.pol.DesireOf(k.after, k.run.cur, previous); err != nil {
+		return err
+	}
+	return k.traced()
 }
 
 // admit lets a first write adopt an account that was there before us, if that
 // is allowed; it never changes the address in the same request.
 func (k *changing) admit() error {
 	if k.rec.row.Managed {
+		k.run.situation.EmailFixed = k.borrowed()
 		return nil
 	}
 	if ok, why := k.pol.MayAdopt(k.run.cur); !ok && !k.force {
@@ -293,7 +311,10 @@ func (k *changing) admit() error {
 // short half done, and takes the steps.
 func (k *changing) carryOut(ctx context.Context) (mapping.Plan, error) {
 	first := k.plan()
-	if err := k.secure(ctx, first); err != nil {
+	if err := k.vacant(ctx, first); err != nil {
+		return first, err
+	}
+	if err := k.secured(ctx, first); err != nil {
 		return first, err
 	}
 	plan, err := k.run.reach(ctx, k.want, k.plan)
@@ -306,7 +327,7 @@ func (k *changing) carryOut(ctx context.Context) (mapping.Plan, error) {
 	if err != nil {
 		return plan, err
 	}
-	return plan, k.run.resetPassword(ctx, k.password, k.rec.row.Created)
+	return plan, k.run.resetPassword(ctx, k.password, k.rec.row.Created && !k.older())
 }
 
 // takenBy is for a person who has nothing upstream, or is to have another
@@ -323,92 +344,7 @@ func (k *changing) takenBy(ctx context.Context, acc mapping.Account) error {
 		k.run.situation.EmailFixed = true
 		return nil
 	}
-	other, err := k.s.meet(ctx, k.w, acc, k.s.now())
-	if err != nil {
-		return err
-	}
-	if other == nil {
-		return scim.Unavailable(retrySoon, "the user that has this e-mail address is being changed at the same time: send the request again")
-	}
-	return scim.Conflict("the e-mail address %q belongs to user %s: find it with filter=emails.value eq %q", acc.Email, other.row.ID, acc.Email)
-}
-
-// secure leases the names that the person is to have and writes the intent,
-// in one transaction, and only when there is a need.
-func (k *changing) secure(ctx context.Context, plan mapping.Plan) error {
-	p := k.rec.row
-	name, email := scim.Fold(k.after.UserName), scim.Fold(k.email())
-	var keys []string
-	if name != p.FoldedUserName {
-		keys = append(keys, userNameKey(name))
-	}
-	if email != "" && email != p.FoldedEmail {
-		keys = append(keys, emailKey(email))
-	}
-	intent := k.needsIntent(plan)
-	if len(keys) == 0 && !intent {
-		return nil
-	}
-	if err := k.cl.lock(ctx, keys...); err != nil {
-		return err
-	}
-	payload, err := json.Marshal(changeIntent{Active: k.want.Active})
-	if err != nil {
-		return err
-	}
-	begun := k.s.now()
-	if k.was != nil && begun.Sub(k.wasSince) < k.s.opts.Settle {
-		begun = k.wasSince // else a client that comes back often would wait for ever
-	}
-	slices.Sort(keys)
-	return k.cl.update(ctx, keys, func(tx store.Tx) error {
-		if err := k.free(ctx, tx, name, email); err != nil {
-			return err
-		}
-		if !intent {
-			return nil
-		}
-		return tx.PutIntent(&store.Intent{
-			Tenant: p.Tenant, Key: personKey(p.ID), Kind: intentChange, PersonID: p.ID, Payload: payload, CreatedAt: begun,
-		})
-	})
-}
-
-func (k *changing) needsIntent(plan mapping.Plan) bool {
-	return len(plan.Steps) > 1 || slices.ContainsFunc(plan.Steps, func(s mapping.Step) bool {
-		return !s.Kind.Idempotent() || slices.Contains(s.Fields, "email")
-	})
-}
-
-// free reports a 409 when another living person has one of the names.
-func (k *changing) free(ctx context.Context, rd store.Reader, name, email string) error {
-	other, err := rd.PersonByUserName(ctx, k.c.Tenant, name)
-	if err == nil && other.ID != k.rec.row.ID {
-		return scim.Conflict("userName %q belongs to user %s: find it with filter=userName eq %q", k.after.UserName, other.ID, k.after.UserName)
-	}
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return err
-	}
-	if email == "" {
-		return nil
-	}
-	other, err = rd.PersonByEmail(ctx, k.c.Tenant, email)
-	if err == nil && other.ID != k.rec.row.ID {
-		return scim.Conflict("the e-mail address %q belongs to user %s: find it with filter=emails.value eq %q", k.email(), other.ID, k.email())
-	}
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return err
-	}
-	return nil
-}
-
-// email is the address that upstream will know the person by.
-func (k *changing) email() string {
-	cur := k.run.cur
-	if k.run.situation.EmailFixed || cur.SharedBeyond(k.pol.Organizations) {
-		return cur.Email
-	}
-	return k.want.Profile.Email
+	return k.belongs(ctx, acc)
 }
 
 // commit writes the row and its event, and answers with what the client sees
@@ -445,7 +381,7 @@ func (k *changing) commit(ctx context.Context, plan mapping.Plan) (*scim.User, e
 	if err != nil {
 		return nil, err
 	}
-	if err := s.save(ctx, k.cl, &row, e, changed); err != nil {
+	if err := s.save(ctx, k.cl, &row, e, changed, k.was, k.intent); err != nil {
 		if _, ok := errors.AsType[*store.ConflictError](err); ok {
 			return nil, scim.Unavailable(retrySoon, "another request gave these names to somebody else at the same time: send the request again").Because(err)
 		}

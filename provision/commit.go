@@ -132,7 +132,7 @@ func sameUpstream(ctx context.Context, rd store.Reader, p *store.Person) (*store
 }
 
 // save commits a changed person with its event.
-func (s *Service) save(ctx context.Context, cl *claim, p *store.Person, e *store.Event, changed bool) error {
+func (s *Service) save(ctx context.Context, cl *claim, p *store.Person, e *store.Event, changed bool, intents ...*changeIntent) error {
 	ctx, cancel := commitContext(ctx)
 	defer cancel()
 	version := p.Version
@@ -141,7 +141,7 @@ func (s *Service) save(ctx context.Context, cl *claim, p *store.Person, e *store
 		if err := cl.settle(tx); err != nil {
 			return err
 		}
-		if err := tx.DeleteIntent(p.Tenant, personKey(p.ID)); err != nil {
+		if err := dropIntents(ctx, tx, p.Tenant, p.ID, intents...); err != nil {
 			return err
 		}
 		if changed {
@@ -160,8 +160,9 @@ func (s *Service) save(ctx context.Context, cl *claim, p *store.Person, e *store
 	return nil
 }
 
-// bury commits a deletion with its event.
-func (s *Service) bury(ctx context.Context, cl *claim, p *store.Person, e *store.Event) error {
+// bury commits a deletion with its event. learned says that p names an account
+// that its row does not.
+func (s *Service) bury(ctx context.Context, cl *claim, p *store.Person, e *store.Event, learned bool, intents ...*changeIntent) error {
 	ctx, cancel := commitContext(ctx)
 	defer cancel()
 	version := p.Version
@@ -170,8 +171,13 @@ func (s *Service) bury(ctx context.Context, cl *claim, p *store.Person, e *store
 		if err := cl.settle(tx); err != nil {
 			return err
 		}
-		if err := tx.DeleteIntent(p.Tenant, personKey(p.ID)); err != nil {
+		if err := dropIntents(ctx, tx, p.Tenant, p.ID, intents...); err != nil {
 			return err
+		}
+		if learned {
+			if err := tx.SeePerson(p); err != nil { // the tombstone is to name the account
+				return err
+			}
 		}
 		if err := tx.DeletePerson(p, s.now()); err != nil {
 			return err
@@ -196,6 +202,9 @@ func (s *Service) abandon(ctx context.Context, r *run, rec *record) {
 	defer cancel()
 	row := *rec.row
 	next := record{row: &row}
+	if !r.cur.Exists() {
+		row.InviteIDs = nil // what they led to is gone: the person waits to be invited anew
+	}
 	for _, id := range r.inviteIDs {
 		addInvite(&row, id)
 	}

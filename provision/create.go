@@ -3,6 +3,7 @@ package provision
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/go-json-experiment/json"
 
@@ -20,6 +21,8 @@ type createIntent struct {
 	RequestID  string `json:"request_id"`
 	// UserID is the account that create_user made; 0 while none is known.
 	UserID int64 `json:"user_id,omitempty"`
+	// Since is when the first attempt began.
+	Since time.Time `json:"since,omitzero"`
 }
 
 const intentCreate = "create"
@@ -61,9 +64,10 @@ type creation struct {
 	name   string // folded
 	email  string // folded
 	cl     *claim
-	intent string // its key; "" when nothing is sent upstream
-	ours   bool   // an earlier attempt of ours left its intent
-	userID int64  // the account that the earlier attempt made, if it made one
+	intent string    // its key; "" when nothing is sent upstream
+	ours   bool      // an earlier attempt of ours left its intent
+	userID int64     // the account that the earlier attempt made, if it made one
+	since  time.Time // when the first attempt began
 }
 
 func (s *Service) createOnce(ctx context.Context, c scim.Caller, w *workspace, pol *mapping.Policy, u *scim.User, want mapping.Desire) (*scim.User, error) {
@@ -105,17 +109,7 @@ func (k *creation) begin(ctx context.Context, keys []string) (*store.Person, err
 		if taken != nil {
 			return errTaken
 		}
-		if k.intent == "" {
-			return nil
-		}
-		switch prev, err := tx.Intent(ctx, k.c.Tenant, k.intent); {
-		case err == nil:
-			var left createIntent
-			if err := json.Unmarshal(prev.Payload, &left); err != nil {
-				return err
-			}
-			k.ours, k.userID = true, left.UserID
-		case !errors.Is(err, store.ErrNotFound):
+		if err := k.resume(ctx, tx); err != nil || k.intent == "" {
 			return err
 		}
 		return k.putIntent(tx)
@@ -126,9 +120,35 @@ func (k *creation) begin(ctx context.Context, keys []string) (*store.Person, err
 	return nil, err
 }
 
+// resume takes over from an attempt that did not finish. Where something of
+// it may have access, nobody is created without, nor as another's new address.
+func (k *creation) resume(ctx context.Context, tx store.Tx) error {
+	k.ours, k.userID, k.since = false, 0, k.s.now()
+	prev, err := tx.Intent(ctx, k.c.Tenant, intentKey(k.email))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if prev.Kind != intentCreate || k.intent == "" {
+		return scim.Unavailable(retrySoon, "an earlier request may have invited %q and is not finished yet: send the request again", k.want.Profile.Email)
+	}
+	var left createIntent
+	if err := json.Unmarshal(prev.Payload, &left); err != nil {
+		return err
+	}
+	k.ours, k.userID = true, left.UserID
+	if !left.Since.IsZero() {
+		k.since = left.Since
+	}
+	return nil
+}
+
 func (k *creation) putIntent(tx store.Tx) error {
 	payload, err := json.Marshal(createIntent{
 		Desired: k.s.codec.AppendFull(nil, k.u), Credential: k.c.Credential, RequestID: k.c.RequestID, UserID: k.userID,
+		Since: k.since,
 	})
 	if err != nil {
 		return err
@@ -143,6 +163,8 @@ func (k *creation) putIntent(tx store.Tx) error {
 // it.
 func (k *creation) made(ctx context.Context, userID int64) error {
 	k.userID = userID
+	ctx, cancel := commitContext(ctx)
+	defer cancel()
 	return k.s.store.Update(ctx, k.putIntent)
 }
 
@@ -160,7 +182,7 @@ func whoHas(ctx context.Context, rd store.Reader, tenant, name, email string) (*
 
 // carryOut makes the person upstream and commits it.
 func (k *creation) carryOut(ctx context.Context) (*scim.User, error) {
-	r := &run{s: k.s, w: k.w, pol: k.pol, cl: k.cl, ours: k.ours, made: k.made}
+	r := &run{s: k.s, w: k.w, pol: k.pol, cl: k.cl, ours: k.ours, since: k.since, made: k.made}
 	if k.userID != 0 {
 		r.cur, r.created = mapping.Account{UserID: k.userID, State: mapping.AccountActive, Email: k.want.Profile.Email}, true
 	}
@@ -171,7 +193,9 @@ func (k *creation) carryOut(ctx context.Context) (*scim.User, error) {
 		return k.takeOver(ctx, t.acc)
 	}
 	if err != nil {
-		if !lasting(err, r) {
+		// An account without a membership that cannot be given one is gone.
+		orphaned := k.userID != 0 && len(r.cur.Memberships) == 0 && upstream.IsNotFound(err)
+		if orphaned || !lasting(err, r) {
 			k.dropIntent(ctx)
 		}
 		return nil, err
@@ -199,7 +223,12 @@ func (k *creation) dropIntent(ctx context.Context) {
 	}
 	ctx, cancel := commitContext(ctx)
 	defer cancel()
-	err := k.s.store.Update(ctx, func(tx store.Tx) error { return tx.DeleteIntent(k.c.Tenant, k.intent) })
+	err := k.s.store.Update(ctx, func(tx store.Tx) error {
+		if err := k.cl.verify(tx); err != nil {
+			return err // it is another attempt's intent by now
+		}
+		return tx.DeleteIntent(k.c.Tenant, k.intent)
+	})
 	if err != nil {
 		k.s.log.WarnContext(ctx, "an intent stays until it is swept", "tenant", k.c.Tenant, "err", err)
 	}
@@ -207,8 +236,12 @@ func (k *creation) dropIntent(ctx context.Context) {
 
 func (k *creation) commit(ctx context.Context, r *run, plan mapping.Plan) (*scim.User, error) {
 	now := k.s.now()
+	created := now
+	if now.Sub(k.since) > clockSkew && !k.since.IsZero() {
+		created = k.since // an account of an earlier attempt is not older than its person
+	}
 	row := &store.Person{
-		Tenant: k.c.Tenant, CreatedAt: now, Created: r.created,
+		Tenant: k.c.Tenant, CreatedAt: created, Created: r.created,
 		InviteIDs: r.inviteIDs, ID: derivedID(k.c.Tenant, r.cur.UserID, currentOf(r.inviteIDs)),
 	}
 	rec := &record{row: row}
@@ -268,7 +301,7 @@ func (k *creation) meet(ctx context.Context, p *store.Person) (*scim.User, error
 	acc, err := k.s.observe(ctx, k.w, r, nil)
 	switch {
 	case errors.Is(err, errGone):
-		return nil, k.clear(ctx, p)
+		return nil, k.s.clear(ctx, k.c, p)
 	case err != nil:
 		return nil, err
 	case p.Managed:
@@ -278,13 +311,19 @@ func (k *creation) meet(ctx context.Context, p *store.Person) (*scim.User, error
 }
 
 // clear buries a person whom upstream no longer has, so that the name is free.
-// It returns errGone: the create begins anew.
-func (k *creation) clear(ctx context.Context, p *store.Person) error {
-	err := k.s.store.Update(ctx, func(tx store.Tx) error {
-		if err := tx.DeletePerson(p, k.s.now()); err != nil {
+// It returns errGone: the request begins anew.
+func (s *Service) clear(ctx context.Context, c scim.Caller, p *store.Person) error {
+	if err := s.unfinished(ctx, p); err != nil {
+		return err
+	}
+	err := s.store.Update(ctx, func(tx store.Tx) error {
+		if err := tx.DeletePerson(p, s.now()); err != nil {
 			return err
 		}
-		e, err := k.s.event(k.c, "user.gone", p.ID, 0, eventData{UserID: p.UserID, InviteID: currentInvite(p)})
+		if err := tx.DeleteIntent(p.Tenant, personKey(p.ID)); err != nil {
+			return err
+		}
+		e, err := s.event(c, "user.gone", p.ID, 0, eventData{UserID: p.UserID, InviteID: currentInvite(p)})
 		if err != nil {
 			return err
 		}
@@ -294,7 +333,7 @@ func (k *creation) clear(ctx context.Context, p *store.Person) error {
 	if err != nil {
 		return err
 	}
-	k.s.remap(ctx, p, nil)
+	s.remap(ctx, p, nil)
 	return errGone
 }
 

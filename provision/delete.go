@@ -18,7 +18,7 @@ func (s *Service) DeleteUser(ctx context.Context, c scim.Caller, id string, pre 
 		return entryRefusal(err)
 	}
 	k := &changing{change: change{
-		id: id, action: "user.delete", status: 204, pre: pre,
+		id: id, action: "user.delete", status: 204, pre: pre, leaving: true,
 		next: func(view *scim.User) (*scim.User, error) { return view, nil },
 	}, s: s, c: c, w: w, pol: pol}
 	if err := k.begin(ctx); err != nil {
@@ -36,10 +36,15 @@ func (s *Service) DeleteUser(ctx context.Context, c scim.Caller, id string, pre 
 func (k *changing) remove(ctx context.Context) error {
 	if !k.mayTrust() || k.rec.seen.Pending() || len(k.rec.seen.HeldIn(k.pol.Organizations)) == 0 {
 		err := k.refresh(ctx)
-		if errors.Is(err, errGone) {
+		switch {
+		case errors.Is(err, errGone) && !k.rec.row.Managed:
+			return k.gone(ctx, err) // it was never the client's to delete
+		case errors.Is(err, errGone):
 			k.run.cur = mapping.Account{}
-		} else if err != nil {
+		case err != nil:
 			return err
+		default:
+			k.s.remember(ctx, k.rec, k.run.cur) // the tombstone is to know the account
 		}
 	}
 	if err := k.understand(); err != nil {
@@ -48,6 +53,7 @@ func (k *changing) remove(ctx context.Context) error {
 	if err := k.admit(); err != nil {
 		return err
 	}
+	account := k.run.cur.UserID
 	plan := func() mapping.Plan { return k.pol.PlanRemoval(k.run.cur) }
 	_, err := k.run.reach(ctx, k.want, plan)
 	if errors.Is(err, errGone) {
@@ -65,7 +71,11 @@ func (k *changing) remove(ctx context.Context) error {
 		return err
 	}
 	old := *k.rec.row
-	if err := k.s.bury(ctx, k.cl, k.rec.row, e); err != nil {
+	learned := account != 0 && old.UserID == 0
+	if learned {
+		k.rec.row.UserID = account
+	}
+	if err := k.s.bury(ctx, k.cl, k.rec.row, e, learned, k.was); err != nil {
 		return err
 	}
 	k.s.remap(ctx, &old, nil)

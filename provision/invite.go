@@ -108,14 +108,18 @@ func union(a, b []int64) []int64 {
 // alreadyInvited is our own earlier attempt, or an invite that somebody else
 // made: then it counts as an account that was there before us.
 func (r *run) alreadyInvited(ctx context.Context, res upstream.InviteResult, step mapping.Step, want mapping.Desire) error {
-	if r.ours || res.Resolved || r.cur.Exists() {
-		r.created = r.created || !r.cur.Exists()
+	if r.cur.Exists() {
 		r.invited(res, step, want)
 		return nil
 	}
 	i, err := r.w.client.GetInvite(ctx, res.InviteID)
 	if err != nil {
 		return err
+	}
+	if r.ours && r.began(i.CreatedAt) {
+		r.created = true
+		r.invited(res, step, want)
+		return nil
 	}
 	known := stateOf(i, r.s.now())
 	if res.UserID == 0 {
@@ -147,12 +151,7 @@ func (r *run) taken(ctx context.Context, userID int64, known *mapping.Invite) er
 		return err
 	}
 	acc := accountOf(a, r.w.organizations, known, r.s.now())
-	if r.ours {
-		r.cur = acc
-		r.created = true
-		return r.completeInvite(ctx)
-	}
-	return &takenError{acc: acc}
+	return r.takenOrOurs(ctx, acc, r.ours)
 }
 
 // create makes the account at once; memberships follow by set_role. An
@@ -194,14 +193,22 @@ func (r *run) create(ctx context.Context, want mapping.Desire) error {
 	case findErr != nil:
 		return findErr
 	}
-	return r.takenOrOurs(found, lost)
+	return r.takenOrOurs(ctx, accountOf(found, r.w.organizations, nil, r.s.now()), r.ours || lost)
 }
 
-func (r *run) takenOrOurs(a *upstream.Account, lost bool) error {
-	acc := accountOf(a, r.w.organizations, nil, r.s.now())
-	if r.ours || lost {
-		r.cur, r.created = acc, true
-		return nil
+// takenOrOurs goes on with an account that was found where none was expected
+// if it is the work of an attempt whose answer was lost; else it was there
+// before us.
+func (r *run) takenOrOurs(ctx context.Context, acc mapping.Account, lost bool) error {
+	if lost {
+		mine, err := r.mine(ctx, acc)
+		if err != nil {
+			return err
+		}
+		if mine {
+			r.cur, r.created = acc, true
+			return r.completeInvite(ctx)
+		}
 	}
 	return &takenError{acc: acc}
 }

@@ -103,12 +103,20 @@ func (c *claim) check() error {
 // settle verifies the leases inside the transaction that ends the work, and
 // gives them up.
 func (c *claim) settle(tx store.Tx) error {
+	if err := c.verify(tx); err != nil {
+		return err
+	}
+	return c.giveUp(tx)
+}
+
+// verify checks that the leases are still held.
+func (c *claim) verify(tx store.Tx) error {
 	for _, l := range c.leases {
 		if err := tx.CheckLease(l); err != nil {
 			return err
 		}
 	}
-	return c.giveUp(tx)
+	return nil
 }
 
 func (c *claim) giveUp(tx store.Tx) error {

@@ -64,7 +64,7 @@ func (s *Service) observeAccount(ctx context.Context, w *workspace, r *record, u
 		a, err = w.client.GetUser(ctx, userID) // a 404 counts when it is said twice
 	}
 	if upstream.IsNotFound(err) {
-		return s.successor(ctx, w, r)
+		return s.successor(ctx, w, r, userID)
 	}
 	if err != nil {
 		return mapping.Account{}, err
@@ -77,8 +77,8 @@ func (s *Service) observeAccount(ctx context.Context, w *workspace, r *record, u
 }
 
 // successor looks for the account that the person's invite leads to now that
-// the one we knew is gone.
-func (s *Service) successor(ctx context.Context, w *workspace, r *record) (mapping.Account, error) {
+// the one called gone is.
+func (s *Service) successor(ctx context.Context, w *workspace, r *record, gone int64) (mapping.Account, error) {
 	id := currentInvite(r.row)
 	if id == "" {
 		return mapping.Account{}, errGone
@@ -89,7 +89,7 @@ func (s *Service) successor(ctx context.Context, w *workspace, r *record) (mappi
 		return mapping.Account{}, errGone
 	case err != nil:
 		return mapping.Account{}, err
-	case i.UserID != 0 && i.UserID != r.row.UserID:
+	case i.UserID != 0 && i.UserID != gone && i.UserID != r.row.UserID:
 		return s.observeAccount(ctx, w, r, i.UserID, nil)
 	case i.UserID == 0 && i.State == mapping.InvitePending:
 		return inviteOf(i, s.now()), nil

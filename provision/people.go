@@ -200,7 +200,7 @@ func (s *Service) relinkIn(ctx context.Context, tx store.Tx, tenant, id string, 
 	if err != nil {
 		return nil, err
 	}
-	r.seen.Invite = nil
+	r.seen.Invite, p.InviteIDs = nil, nil // they lead to the old account
 	if err := r.see(acc, s.now()); err != nil {
 		return nil, err
 	}

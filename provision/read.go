@@ -55,9 +55,12 @@ func (s *Service) current(ctx context.Context, w *workspace, pol *mapping.Policy
 	}
 	acc, err := s.observe(ctx, w, r, e)
 	if errors.Is(err, errGone) {
+		if err := s.unfinished(ctx, p); err != nil {
+			return nil, err
+		}
 		s.forget(ctx, r)
 		s.remap(ctx, p, nil)
-		return nil, err
+		return nil, errGone
 	}
 	if err != nil {
 		return nil, err

@@ -42,6 +42,11 @@ type run struct {
 	ours bool
 	// intentAt is when that attempt began.
 	intentAt time.Time
+	// since is when the first attempt to make the person upstream began: what
+	// is older there is not ours.
+	since time.Time
+	// effects counts the steps that may have had an effect.
+	effects int
 	// observe reads what upstream holds now.
 	observe func(ctx context.Context) (mapping.Account, error)
 	// doubts counts the answers that were lost; one is read back, no more.
@@ -60,12 +65,14 @@ func (r *run) reach(ctx context.Context, want mapping.Desire, plan func() mappin
 			return p, err
 		}
 		fixed := r.situation
-		if err := r.take(ctx, step, want); err != nil {
+		if err := r.send(ctx, step, want); err != nil {
 			if err = r.doubt(ctx, step, err); err != nil {
 				return p, err
 			}
+			r.effects++
 			continue
 		}
+		r.effects++
 		r.fresh = true
 		if r.cur.Equal(before) && r.situation == fixed && sameStep(plan(), step) {
 			return p, &stuckError{fmt.Sprintf("upstream accepted %s without doing it", step.Kind)}
@@ -100,6 +107,22 @@ func (r *run) doubt(ctx context.Context, step mapping.Step, err error) error {
 	}
 	r.cur, r.fresh = cur, true
 	return nil
+}
+
+// send takes a step. What was sent is not taken back because the client hung
+// up: then nobody would know what became of it. (The inviter sees to that for
+// invites, which leave together.)
+func (r *run) send(ctx context.Context, step mapping.Step, want mapping.Desire) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	deadline, bounded := ctx.Deadline()
+	if step.Kind == mapping.StepInvite || !bounded {
+		return r.take(ctx, step, want)
+	}
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
+	defer cancel()
+	return r.take(ctx, step, want)
 }
 
 // take carries one step out and notes in cur what upstream then holds.

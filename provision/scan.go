@@ -108,7 +108,7 @@ func (sc *scan) invited(ctx context.Context, i *upstream.Invite) error {
 	}
 	now := stateOf(i, sc.s.now())
 	was := r.seen.Invite
-	if was != nil && was.ID == now.ID && was.State == now.State && was.ExpiresAt.Equal(now.ExpiresAt) || p.LastWrittenAt.After(sc.started) {
+	if was != nil && was.ID == now.ID && was.State == now.State && was.ExpiresAt.Equal(now.ExpiresAt) || p.LastWrittenAt.After(sc.started) || sc.s.settling(r) {
 		return nil
 	}
 	acc := r.seen.Clone()
@@ -180,8 +180,13 @@ func (sc *scan) write(ctx context.Context, batch []mapping.Account) error {
 	return nil
 }
 
+// maxUnconfirmed is how many people a complete scan may leave as they were
+// because upstream answers for everybody but them.
+const maxUnconfirmed = 10
+
 // missing asks for everybody whom the lists did not show, one by one.
 func (sc *scan) missing(ctx context.Context) error {
+	unconfirmed := 0
 	for after := int64(0); ; {
 		rows, err := sc.s.store.Persons(ctx, sc.w.slug, store.Window{After: after, Limit: chunk})
 		if err != nil {
@@ -191,7 +196,14 @@ func (sc *scan) missing(ctx context.Context) error {
 			if _, ok := sc.met[p.Seq]; ok || p.CreatedAt.After(sc.started) || p.ModifiedAt.After(sc.started) {
 				continue
 			}
-			if err := sc.confirm(ctx, p); err != nil {
+			err := sc.confirm(ctx, p)
+			if kind := upstream.KindOf(err); kind == upstream.Unavailable || kind == upstream.Protocol || kind == upstream.Invalid {
+				sc.s.log.WarnContext(ctx, "upstream does not answer for a person whom its lists do not show", "tenant", sc.w.slug, "person", p.ID, "err", err)
+				if unconfirmed++; unconfirmed <= maxUnconfirmed && ctx.Err() == nil {
+					continue
+				}
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -213,6 +225,9 @@ func (sc *scan) confirm(ctx context.Context, p *store.Person) error {
 	acc, err := sc.s.observe(ctx, sc.w, r, nil)
 	switch {
 	case errors.Is(err, errGone):
+		if err := sc.s.unfinished(ctx, p); err != nil {
+			return nil // looked at again by the next scan
+		}
 		sc.s.forget(ctx, r)
 	case err != nil:
 		return err
@@ -239,11 +254,7 @@ func (s *Service) meet(ctx context.Context, w *workspace, acc mapping.Account, r
 }
 
 func (s *Service) meetIn(ctx context.Context, tx store.Tx, w *workspace, acc mapping.Account, readAt time.Time) (*record, error) {
-	probe := &store.Person{Tenant: w.slug, UserID: acc.UserID}
-	if acc.Invite != nil {
-		probe.InviteIDs = []string{acc.Invite.ID}
-	}
-	row, err := sameUpstream(ctx, tx, probe)
+	row, err := sameUpstream(ctx, tx, probeOf(w.slug, acc))
 	if err != nil {
 		return nil, err
 	}
@@ -336,19 +347,19 @@ func (s *Service) firstMeeting(ctx context.Context, tx store.Tx, w *workspace, a
 	if free, err := unusedID(ctx, tx, w.slug, alias); err != nil || free != alias {
 		return r, err
 	}
-	if _, err := tx.Person(ctx, w.slug, alias); !errors.Is(err, store.ErrNotFound) {
-		return r, err
-	}
 	return r, tx.AddAlias(w.slug, alias, id)
 }
 
-// unusedID is the id, or a random one when a deleted person had it.
+// unusedID is the id, or a random one when a person has it, or had it before
+// being deleted: a person who was relinked keeps the id of the old account.
 func unusedID(ctx context.Context, rd store.Reader, tenant, id string) (string, error) {
-	switch _, err := rd.Tombstone(ctx, tenant, id); {
-	case errors.Is(err, store.ErrNotFound):
-		return id, nil
-	case err != nil:
-		return "", err
+	for _, find := range []func(context.Context, string, string) (*store.Person, error){rd.Tombstone, rd.Person} {
+		switch _, err := find(ctx, tenant, id); {
+		case err == nil:
+			return uuid.NewString(), nil
+		case !errors.Is(err, store.ErrNotFound):
+			return "", err
+		}
 	}
-	return uuid.NewString(), nil
+	return id, nil
 }

@@ -43,7 +43,7 @@ func upstreamRefusal(e *upstream.Error) *scim.Error {
 	case upstream.Invalid:
 		return scim.BadRequest(scim.TypeInvalidValue, "Share A Refund refused %s: correct the value in the identity provider", said(e)).Because(e)
 	case upstream.Forbidden:
-		return scim.Forbidden("Share A Refund does not allow this with the tenant's credential: %s; give the credential a role of at least the weight that is to be granted, or map a lower role", said(e)).Because(e)
+		return forbiddenRefusal(e)
 	case upstream.Conflict:
 		return conflictRefusal(e)
 	case upstream.RateLimited:
@@ -54,6 +54,17 @@ func upstreamRefusal(e *upstream.Error) *scim.Error {
 		return scim.Unavailable(after, "Share A Refund did not say whether the change took effect: send the request again, nothing is done twice").Because(e)
 	}
 	return scim.Unavailable(after, "Share A Refund cannot be reached at the moment: send the request again").Because(e)
+}
+
+// forbiddenRefusal is about the role where the call gives one: upstream lets
+// nobody grant more than the own weight. Any other call is refused because of
+// the tenant's credential, which says nothing about the client or the person.
+func forbiddenRefusal(e *upstream.Error) *scim.Error {
+	switch e.Operation {
+	case "set_role", "invite_users", "update_invite":
+		return scim.Forbidden("Share A Refund does not allow this with the tenant's credential: %s; give the credential a role of at least the weight that is to be granted, or map a lower role", said(e)).Because(e)
+	}
+	return scim.Unavailable(time.Minute, "Share A Refund does not let the tenant's own credential (not yours) do this: an operator has to check its role and the tenant's organizations with scim-bridge tenant show").Because(e)
 }
 
 func conflictRefusal(e *upstream.Error) *scim.Error {

@@ -105,11 +105,9 @@ func (ws *Workspaces) load(t *store.Tenant) (*workspace, error) {
 	}
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	if old := ws.bySlug[t.Slug]; old != nil {
-		if old.version >= t.Version {
-			return old, nil
-		}
-		defer old.retire()
+	old := ws.bySlug[t.Slug]
+	if old != nil && old.version >= t.Version {
+		return old, nil
 	}
 	w := &workspace{slug: t.Slug, version: t.Version, config: c, organizations: c.Organizations, now: ws.opts.Now}
 	if w.client, err = upstream.New(ws.clientOptions(c)); err != nil {
@@ -119,6 +117,9 @@ func (ws *Workspaces) load(t *store.Tenant) (*workspace, error) {
 		Client: w.client, Window: ws.opts.InviteWindow, Observe: observer(t.Slug, ws.opts.ObserveBatch),
 	})
 	ws.bySlug[t.Slug] = w
+	if old != nil {
+		old.retire()
+	}
 	return w, nil
 }
 

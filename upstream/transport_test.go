@@ -21,7 +21,7 @@ func wire(t *testing.T, h http.HandlerFunc) *Client {
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
 	c := newTestClient(t, nil, func(o *Options) {
-		o.BaseURL, o.MaxAttempts, o.MaxBodyBytes, o.AttemptTimeout = server.URL, 1, 64<<10, 2*time.Second
+		o.BaseURL, o.MaxAttempts, o.MaxBodyBytes, o.AttemptTimeout = server.URL, 1, 64<<10, 30*time.Second
 	})
 	t.Cleanup(c.Close)
 	return c
@@ -29,6 +29,14 @@ func wire(t *testing.T, h http.HandlerFunc) *Client {
 
 func TestHostileAnswersOnTheWire(t *testing.T) {
 	good := accountJSON(7, "a@x.test", activeIn113)
+	var bomb bytes.Buffer // 2 KB that become 2 MB
+	z := gzip.NewWriter(&bomb)
+	if _, err := io.Copy(z, io.LimitReader(zeros{}, 2<<20)); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
 	tests := []struct {
 		name string
 		h    http.HandlerFunc
@@ -36,9 +44,7 @@ func TestHostileAnswersOnTheWire(t *testing.T) {
 	}{
 		{"gzip bomb", func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
-			z := gzip.NewWriter(w)
-			_, _ = io.Copy(z, io.LimitReader(zeros{}, 64<<20))
-			_ = z.Close()
+			_, _ = w.Write(bomb.Bytes())
 		}, "longer than 65536 bytes"},
 		{"a body without end", func(w http.ResponseWriter, r *http.Request) {
 			for {

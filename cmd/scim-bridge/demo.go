@@ -135,7 +135,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	base := "http://" + scimListener.Addr().String()
+	base := "http://" + reachable(scimListener.Addr())
 	b, err := bridge.New(bridge.Options{
 		Store: st, StoreKind: "sqlite", OpenSecret: sealing.Open, PublicURL: base, Version: version(),
 		AllowShortTokens: isLoopback(d.addr), Logger: d.logger(),
@@ -149,6 +149,9 @@ func (d *demo) run(ctx context.Context) (err error) {
 	token, err := d.setUp(ctx, &office{store: st, seal: sealing}, b, sandboxURL)
 	if err != nil {
 		return err
+	}
+	if d.sandbox.Users >= 1000 {
+		fmt.Fprintf(d.c.stdout, "Reading the sandbox's %d people …\n", d.sandbox.Users)
 	}
 	if _, err := b.Service.ScanNow(ctx, demoTenant); err != nil {
 		return fmt.Errorf("reading the sandbox's people: %w", err)
@@ -184,6 +187,18 @@ func (d *demo) serve(ctx context.Context, b *bridge.Bridge, l net.Listener, base
 		fmt.Fprintf(d.c.stdout, "\nServing until Ctrl-C.\n")
 	}
 	return <-served
+}
+
+// reachable is an address by which others find a listener on all addresses.
+func reachable(a net.Addr) string {
+	host, port, err := net.SplitHostPort(a.String())
+	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsUnspecified() {
+		return a.String()
+	}
+	if name, err := os.Hostname(); err == nil {
+		host = name
+	}
+	return net.JoinHostPort(host, port)
 }
 
 func (d *demo) logger() *slog.Logger {
@@ -237,7 +252,7 @@ default_role: Viewer
 	if err != nil {
 		return "", err
 	}
-	if _, err := applyTenant(ctx, o, config, "demo"); err != nil {
+	if _, err := applyTenant(ctx, o, config, "demo", true); err != nil {
 		return "", err
 	}
 	secret, _, err := b.Credentials.Create(ctx, credentials.Request{

@@ -90,16 +90,23 @@ func openOffice(ctx context.Context, s *settings.Settings, log *slog.Logger) (*o
 	return &office{settings: s, store: st, credentials: creds, seal: sealing, log: log}, nil
 }
 
-// storeURL puts the password, which settings keep apart, into the address.
+// storeURL puts the password, which settings keep apart, into the address, and
+// a bound on connecting: a host that swallows packets is to be reported too.
 func storeURL(s settings.Store) (string, error) {
-	if s.Password == "" {
+	if storeKind(s.URL) == "sqlite" {
 		return s.URL, nil
 	}
 	u, err := url.Parse(s.URL)
 	if err != nil {
 		return "", errors.New("store.url: not a URL") // its text may hold what is secret
 	}
-	u.User = url.UserPassword(u.User.Username(), string(s.Password))
+	if s.Password != "" {
+		u.User = url.UserPassword(u.User.Username(), string(s.Password))
+	}
+	if q := u.Query(); !q.Has("connect_timeout") {
+		q.Set("connect_timeout", "10")
+		u.RawQuery = q.Encode()
+	}
 	return u.String(), nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 )
@@ -52,6 +53,9 @@ func (c *cli) report(cmd *cobra.Command, err error) int {
 		return exitUsage
 	}
 	if failed, ok := errors.AsType[*failure](err); ok {
+		if errors.Is(failed.err, syscall.EPIPE) {
+			return exitFailure // whoever read our output left
+		}
 		if ctx := cmd.Context(); ctx != nil && ctx.Err() != nil && errors.Is(failed.err, context.Canceled) {
 			fmt.Fprintln(c.stderr, "scim-bridge: interrupted")
 			return exitFailure

@@ -59,7 +59,8 @@ func (o *output) read() (string, <-chan struct{}) {
 }
 
 // passedOn are the variables of a script that its services get.
-var passedOn = []string{"PATH", "HOME", "TMPDIR", "SCIM_BRIDGE_CONFIG", "ACME_SECRET", "BRIDGE_KEY", "SCIM_BRIDGE_METRICS_LISTEN"}
+var passedOn = []string{"PATH", "HOME", "TMPDIR", "SCIM_BRIDGE_CONFIG", "ACME_SECRET", "BRIDGE_KEY", "SCIM_BRIDGE_METRICS_LISTEN",
+	"SCIM_BRIDGE_STORE_URL", "SCIM_BRIDGE_REDIS_URL"}
 
 // cmdStart runs a process until "end": start NAME REGEXP PROGRAM ARGS… It
 // waits until the regexp matches what the process printed, and sets a
@@ -161,9 +162,15 @@ func cmdEnd(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// cmdSignal sends a signal and does not wait: signal NAME INT|TERM.
+func cmdSignal(ts *testscript.TestScript, neg bool, args []string) {
+	sig := map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM}[args[1]]
+	ts.Check(serviceOf(ts, args[0]).cmd.Process.Signal(sig))
+}
+
 // cmdHTTP sends a request and prints status, headers and body: http [-until
-// STATUS DURATION] [-H 'Name: value']… [-d BODY] METHOD URL. With -until it is
-// sent again until it is answered with that status.
+// WHAT DURATION] [-H 'Name: value']… [-d BODY] METHOD URL. With -until it is
+// sent again until it is answered with that status, or with that text.
 func cmdHTTP(ts *testscript.TestScript, neg bool, args []string) {
 	var header []string
 	var body, until string
@@ -182,17 +189,17 @@ func cmdHTTP(ts *testscript.TestScript, neg bool, args []string) {
 		args = args[2:]
 	}
 	if neg || len(args) != 2 {
-		ts.Fatalf("usage: http [-until status duration] [-H header]… [-d body] method url")
+		ts.Fatalf("usage: http [-until what duration] [-H header]… [-d body] method url")
 	}
 	start := time.Now()
 	for {
 		status, text := roundTrip(ts, args[0], args[1], header, body)
-		if until == "" || strconv.Itoa(status) == until {
+		if until == "" || strconv.Itoa(status) == until || len(until) > 3 && strings.Contains(text, until) {
 			fmt.Fprint(ts.Stdout(), text)
 			return
 		}
 		if time.Since(start) > within {
-			ts.Fatalf("%s %s was not answered %s within %s; the last answer:\n%s", args[0], args[1], until, within, text)
+			ts.Fatalf("%s %s was not answered %q within %s; the last answer:\n%s", args[0], args[1], until, within, text)
 		}
 		time.Sleep(50 * time.Millisecond) // to ask less often, not to wait for anything
 	}

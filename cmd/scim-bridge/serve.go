@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sharearefund/scim-bridge/cache"
 	"github.com/sharearefund/scim-bridge/cmd/scim-bridge/bridge"
 	"github.com/sharearefund/scim-bridge/cmd/scim-bridge/settings"
 )
@@ -19,14 +20,17 @@ func (c *cli) serveCommand() *cobra.Command {
 	var drainDelay time.Duration
 	cmd := &cobra.Command{
 		Use: "serve --config FILE", Short: "Serve SCIM for the tenants of a store", Args: noArgs,
-		Long: `Serve SCIM at public_url + /scim/v2 until SIGTERM or Ctrl-C, and /healthz, /readyz
-and /metrics beside it. Several processes may serve one PostgreSQL database.
+		Long: `Serve SCIM at public_url + /scim/v2 until SIGTERM or Ctrl-C, and /healthz,
+/readyz and /metrics beside it. Several processes may serve one PostgreSQL
+database.
 
-On the first signal readiness fails, requests are served on for
---drain-delay, for load balancers to notice, and those under way finish; a second
-signal ends the process at once. Settings are one YAML file; every key can be set by an environment variable
-too (listen: SCIM_BRIDGE_LISTEN). All that is wrong is said at once, with exit
-status 2.
+On the first signal readiness fails, requests are served on for --drain-delay,
+for load balancers to notice, and those under way finish; a second signal ends
+the process at once.
+
+Settings are one YAML file; every key can be set by an environment variable too
+(limits.body_bytes: SCIM_BRIDGE_LIMITS_BODY_BYTES). All that is wrong is said at
+once, with exit status 2.
 
   listen: 0.0.0.0:8443
   public_url: https://scim.example.com
@@ -54,6 +58,7 @@ status 2.
 
 func (c *cli) serve(ctx context.Context, s *settings.Settings, drainDelay time.Duration) (err error) {
 	log := c.serverLogger(s.Log)
+	cache.RouteClientLog(log)
 	listeners, err := openListeners(s)
 	if err != nil {
 		return err

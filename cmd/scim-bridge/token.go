@@ -108,7 +108,7 @@ func (c *cli) tokenList() *cobra.Command {
 	var tenant string
 	cmd := &cobra.Command{
 		Use: "list [--tenant SLUG]", Short: "List tokens", Args: noArgs,
-		Long:    "List the tokens of a tenant, or of all, revoked and expired ones included. The hint is how a token begins.",
+		Long:    "List the tokens of a tenant, or of all, revoked and expired ones included.\nThe hint is how a token begins.",
 		Example: "  scim-bridge token list --tenant acme",
 		RunE: does(func(cmd *cobra.Command, _ []string) error {
 			return c.withOffice(cmd.Context(), func(o *office) error {
@@ -159,7 +159,7 @@ func (c *cli) tokenRevoke() *cobra.Command {
 	var tenant string
 	cmd := &cobra.Command{
 		Use: "revoke ID", Short: "Revoke a token", Args: oneArg("the token's ID, from `scim-bridge token list`"),
-		Long:    "Revoke a token, by its id, not the token itself. Every server refuses it within five seconds.",
+		Long:    "Revoke a token, by its id, not the token itself. Every server refuses it within\nfive seconds.",
 		Example: "  scim-bridge token revoke tok_0a1B2c3D4e5",
 		RunE: does(func(cmd *cobra.Command, args []string) error {
 			if strings.HasPrefix(args[0], credentials.Prefix) {

@@ -31,16 +31,8 @@ type call func(n int) (method, target, body string)
 // (bridge − upstream) : (proxy − upstream).
 func BenchmarkRequests(b *testing.B) {
 	s := bridgetest.Start(b, bridgetest.Config{Sandbox: sandbox.Options{Users: people}, Client: "okta"})
-	id := s.Must(201, "POST", "/Users", bridgetest.User("bench@example.com", `"externalId":"bench"`)).ID()
-	if err := s.Sandbox.Accept("bench@example.com"); err != nil {
-		b.Fatal(err)
-	}
-	account := int64(0)
-	for _, a := range s.Sandbox.State().Accounts {
-		if a.Email == "bench@example.com" {
-			account = a.ID
-		}
-	}
+	ids, accounts := members(b, s, 256)
+	id, account := ids[0], accounts[0]
 	up, err := url.Parse(s.UpstreamURL)
 	if err != nil {
 		b.Fatal(err)
@@ -55,22 +47,22 @@ func BenchmarkRequests(b *testing.B) {
 	}
 	native := map[string]call{
 		"get":    get(fmt.Sprintf("/users/%d", account)),
-		"filter": get("/users/email/bench@example.com"),
+		"filter": get("/users/email/bench0@example.com"),
 		"list":   get("/platform/users?organization_id=113&organization_id=114&page_size=100"),
 		"patch": func(n int) (string, string, string) {
-			return "PUT", fmt.Sprintf("/users/%d", account), fmt.Sprintf(`{"first_name":"B%d"}`, n)
+			return "PUT", fmt.Sprintf("/users/%d", accounts[n%len(accounts)]), fmt.Sprintf(`{"first_name":"B%d"}`, n)
 		},
 	}
 	scim := map[string]call{
 		"get":    get("/Users/" + id),
-		"filter": get("/Users?filter=" + url.QueryEscape(`userName eq "bench@example.com"`)),
+		"filter": get("/Users?filter=" + url.QueryEscape(`userName eq "bench0@example.com"`)),
 		"miss":   get("/Users?filter=" + url.QueryEscape(`userName eq "nobody@example.com"`)),
 		"list":   get("/Users?startIndex=1&count=100"),
 		"post": func(int) (string, string, string) {
 			return "POST", "/Users", bridgetest.User(fmt.Sprintf("p%d@example.com", created.Add(1)))
 		},
 		"patch": func(n int) (string, string, string) {
-			return "PATCH", "/Users/" + id, bridgetest.PatchOp(fmt.Sprintf(`{"op":"replace","path":"name.givenName","value":"B%d"}`, n))
+			return "PATCH", "/Users/" + ids[n%len(ids)], bridgetest.PatchOp(fmt.Sprintf(`{"op":"replace","path":"name.givenName","value":"B%d"}`, n))
 		},
 	}
 	for _, name := range []string{"get", "filter", "miss", "list", "patch", "post"} {
@@ -80,6 +72,28 @@ func BenchmarkRequests(b *testing.B) {
 		}
 		run(name+"/bridge", s.Base, s.Token, scim[name])
 	}
+}
+
+// members provisions n people who have accepted, and returns their SCIM ids and
+// accounts.
+func members(b *testing.B, s *bridgetest.Stack, n int) (ids []string, accounts []int64) {
+	b.Helper()
+	byEmail := map[string]int64{}
+	for i := range n {
+		name := fmt.Sprintf("bench%d@example.com", i)
+		ids = append(ids, s.Must(201, "POST", "/Users", bridgetest.User(name)).ID())
+		if err := s.Sandbox.Accept(name); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for _, a := range s.Sandbox.State().Accounts {
+		byEmail[a.Email] = a.ID
+	}
+	for i, id := range ids {
+		s.Must(200, "GET", "/Users/"+id, "")
+		accounts = append(accounts, byEmail[fmt.Sprintf("bench%d@example.com", i)])
+	}
+	return ids, accounts
 }
 
 // measure sends the requests from 32 connections and reports the processor

@@ -117,10 +117,9 @@ func (b *Bridge) directories(ctx context.Context) []DirectoryState {
 	b.metrics.directoryFresh.Reset()
 	out := make([]DirectoryState, 0, len(all))
 	if err != nil {
-		b.notice("directories", err)
+		b.log.WarnContext(ctx, "cannot read the age of the directories", "err", err)
 		return out
 	}
-	b.notice("directories", nil)
 	for _, d := range all {
 		s := DirectoryState{Tenant: d.Tenant, Status: "never", Detail: "not read yet: lists are 503 until it is; requests for single people are served"}
 		if !d.CompletedAt.IsZero() {
@@ -151,10 +150,12 @@ func (b *Bridge) notice(dependency string, err error) {
 	b.failing[dependency] = err != nil
 	b.mu.Unlock()
 	switch {
+	case err != nil && !was && dependency == "cache":
+		b.log.Warn("the cache does not answer: requests are slower until it does; check redis.url and that the server runs", "kind", b.cacheKind, "err", err)
 	case err != nil && !was:
-		b.log.Error("dependency does not answer", "dependency", dependency, "err", err)
+		b.log.Error("the store does not answer: SCIM requests are 503 until it does; check store.url and that the server runs", "kind", b.storeKind, "err", err)
 	case err == nil && was:
-		b.log.Info("dependency answers again", "dependency", dependency)
+		b.log.Info("the "+dependency+" answers again", "kind", map[string]string{"store": b.storeKind, "cache": b.cacheKind}[dependency])
 	}
 }
 

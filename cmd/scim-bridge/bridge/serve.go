@@ -65,6 +65,7 @@ func (b *Bridge) Serve(ctx context.Context, l net.Listener, o ServeOptions) erro
 	if o.Ready != nil {
 		o.Ready()
 	}
+	b.health.current(ctx) // what does not answer is said at the start
 	var cause error
 	select {
 	case <-ctx.Done():
@@ -118,7 +119,7 @@ func (b *Bridge) httpServer(h http.Handler, t *tls.Config) *http.Server {
 	srv := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       b.requestTimeout/2 + 5*time.Second,
+		ReadTimeout:       b.requestTimeout / 2,
 		WriteTimeout:      b.requestTimeout + 5*time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    256 << 10,

@@ -1,0 +1,170 @@
+package play
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// transport answers requests without a network.
+type transport func(*http.Request) (int, http.Header, string)
+
+func (f transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	status, header, body := f(r)
+	return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+}
+
+func newSession(p provider, out io.Writer, f transport) *session {
+	return &session{
+		Options: Options{BaseURL: "http://bridge/scim/v2", SandboxURL: "http://sandbox", Token: "t", HTTP: &http.Client{Transport: f}},
+		client:  p, print: &printer{out: out, width: 80},
+	}
+}
+
+// Okta understands only whole seconds, and tries ten times.
+func TestItWaitsAsItIsAsked(t *testing.T) {
+	for _, tt := range []struct {
+		name, retryAfter string
+		status, answers  int
+		want             time.Duration
+		final            int
+	}{
+		{"once", "3", 503, 1, 3 * time.Second, 200},
+		{"twice", "1", 429, 2, 2 * time.Second, 200},
+		{"without a time", "", 503, 1, 5 * time.Second, 200},
+		{"for ever", "1", 503, 1000, 9 * time.Second, 503},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := 0
+				s := newSession(okta{}, io.Discard, func(r *http.Request) (int, http.Header, string) {
+					if n++; n <= tt.answers {
+						return tt.status, http.Header{"Retry-After": {tt.retryAfter}}, "{}"
+					}
+					return 200, http.Header{}, "{}"
+				})
+				start := time.Now()
+				got, err := s.send(t.Context(), okta{}.test())
+				if err != nil || got.status != tt.final || time.Since(start) != tt.want {
+					t.Errorf("status %d after %s, %v; want %d after %s", got.status, time.Since(start), err, tt.final, tt.want)
+				}
+			})
+		})
+	}
+}
+
+// What is sent is what the providers publish.
+func TestRequests(t *testing.T) {
+	ada := people()[0]
+	for _, tt := range []struct {
+		name    string
+		client  provider
+		request func(provider) (request, error)
+		want    string
+	}{
+		{"Okta looks up", okta{}, func(p provider) (request, error) { return p.find(ada), nil },
+			`GET /Users?filter=userName%20eq%20%22ada.okafor@example.com%22&startIndex=1&count=100`},
+		{"Okta disables", okta{}, func(p provider) (request, error) { return p.setActive("1", false) },
+			`PATCH /Users/1 {"Operations":[{"op":"replace","value":{"active":false}}],"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"]}`},
+		{"Entra looks up", entra{}, func(p provider) (request, error) { return p.find(ada), nil },
+			`GET /Users?filter=userName+eq+%22ada.okafor%40example.com%22`},
+		{"Entra enables", entra{}, func(p provider) (request, error) { return p.setActive("1", true) },
+			`PATCH /Users/1 {"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"Replace","path":"active","value":"True"}]}`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r, err := tt.request(tt.client)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.TrimSpace(r.method + " " + r.path + " " + string(r.body)); got != tt.want {
+				t.Error(cmp.Diff(tt.want, got))
+			}
+		})
+	}
+	t.Run("a rename at Okta sends back what it read", func(t *testing.T) {
+		var put map[string]any
+		s := newSession(okta{}, io.Discard, func(r *http.Request) (int, http.Header, string) {
+			switch {
+			case r.URL.Host == "sandbox":
+				return 200, http.Header{}, `{"entries":[]}`
+			case r.Method == "PUT":
+				if err := json.NewDecoder(r.Body).Decode(&put); err != nil {
+					t.Error(err)
+				}
+			}
+			return 200, http.Header{}, `{"id":"7","meta":{"resourceType":"User"},"userName":"ada","name":{"familyName":"Old","formatted":"kept by the server"}}`
+		})
+		if err := (okta{}).rename(t.Context(), s, "7", ada); err != nil {
+			t.Fatal(err)
+		}
+		want := map[string]any{
+			"id": "7", "meta": map[string]any{"resourceType": "User"}, "userName": "ada", "displayName": "Ada Okafor",
+			"name": map[string]any{"givenName": "Ada", "familyName": "Okafor", "middleName": ""},
+		}
+		if d := cmp.Diff(want, put); d != "" {
+			t.Error(d)
+		}
+	})
+}
+
+func TestPrinting(t *testing.T) {
+	var out bytes.Buffer
+	p := &printer{out: &out, width: 60}
+	p.scene("it begins")
+	p.exchange(request{method: "POST", path: "/Users", body: []byte(`{"schemas":["urn:x"],"userName":"ada@example.com","password":"hunter2","active":true}`)},
+		reply{status: 409, took: 12 * time.Millisecond, body: []byte(`{"scimType":"uniqueness","detail":"it exists already"}`), waits: []time.Duration{2 * time.Second}}, true)
+	p.effects(nil)
+	p.effects([]effect{{
+		Operation: "deactivate_user", Email: "ada@example.com",
+		Before: &record{State: "active", FirstName: "Ada"}, After: &record{State: "blocked", FirstName: "Ada"},
+	}})
+	want := `
+== it begins
+   POST   the bridge asks to wait 2s
+   POST   /Users                                 409   12 ms
+          {"userName":"ada@example.com","active":true}
+          uniqueness: it exists already
+          → nothing changed upstream
+          → deactivate_user ada@example.com: account
+            active → blocked
+`
+	if d := cmp.Diff(want, out.String()); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestWrap(t *testing.T) {
+	for _, tt := range []struct {
+		in    string
+		width int
+		want  []string
+	}{
+		{"", 10, []string{""}},
+		{"short", 10, []string{"short"}},
+		{"one two three", 8, []string{"one two", "three"}},
+		{`{"a":1,"b":2}`, 8, []string{`{"a":1,`, `"b":2}`}},
+		{"aaaaaaaaaaaaaaa", 10, []string{"aaaaaaaaaa", "aaaaa"}},
+		{"éééééééééééé", 10, []string{"éééééééééé", "éé"}},
+	} {
+		if d := cmp.Diff(tt.want, wrap(tt.in, tt.width)); d != "" {
+			t.Errorf("%q: %s", tt.in, d)
+		}
+	}
+	if got := clip("éééé", 3); got != "éé…" {
+		t.Error(got)
+	}
+}
+
+func TestRunRefuses(t *testing.T) {
+	err := Run(t.Context(), Options{Provider: "octa", Out: io.Discard})
+	if err == nil || err.Error() != `unknown provider "octa": have okta, entra` {
+		t.Error(err)
+	}
+}
