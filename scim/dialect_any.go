@@ -50,6 +50,15 @@ const (
 	// value are passed over. Okta SCIM 2.0 documentation: a group's id is
 	// sent along with its displayName.
 	PathlessReadOnlyIgnored = "pathless-read-only-ignored"
+	// PathlessDottedKeys: without a path, the keys of the value may be paths
+	// into an attribute: name.givenName, emails[type eq "work"].value. No
+	// attribute can have such a name (RFC 7643 §2.1), so nothing else can be
+	// meant. Microsoft Entra documentation ("Known issues and resolutions
+	// with SCIM 2.0 protocol compliance"), requests with aadOptscim062020;
+	// provisioning by hand and test suites send the same without saying who
+	// they are. A key of a URN and an attribute needs no tolerance: it is
+	// that attribute's full name (RFC 7644 §3.10).
+	PathlessDottedKeys = "pathless-dotted-keys"
 	// AddNoMatchCreates: add on a value path that matches nothing creates the
 	// entry that the filter describes. Captain-P-Goldfish/SCIM-SDK#416;
 	// thomaspoignant/scim-patch#42.
@@ -57,13 +66,25 @@ const (
 	// RemoveNoMatchSucceeds: remove on a value path that matches nothing, or
 	// of an attribute that is absent, succeeds. Infisical/infisical#6471.
 	RemoveNoMatchSucceeds = "remove-no-match-succeeds"
+	// RemoveValueIgnored: a remove of anything but a whole multi-valued
+	// attribute may carry a value, which says nothing.
+	// AzureAD/SCIMReferenceCode#87: Remove of title with its value;
+	// Microsoft.SCIM.LogicAppValidationTemplate removes the manager with "".
+	RemoveValueIgnored = "remove-value-ignored"
 	// RemoveValueList: remove of a multi-valued attribute with a value
 	// removes those entries only. Microsoft Entra documentation ("Known
 	// issues and resolutions with SCIM 2.0 protocol compliance"), default
 	// form of removing a member; JumpCloud sends the same
 	// (Paul-E/scim-v2-rust src/test_data).
 	RemoveValueList = "remove-value-list"
+	// FilterSubAttribute: a filter may name a sub-attribute behind the
+	// brackets, as only a PATCH path may (RFC 7644 §3.4.2.2, figure 1):
+	// emails[type eq "work"].value eq "a@b.cc". Microsoft Entra documentation
+	// ("Develop and plan provisioning for a SCIM endpoint"): the default
+	// mapping of mail, when it is a matching attribute.
+	FilterSubAttribute = "filter-value-path-sub-attribute"
 )
 
 const anyTolerances = tolByteOrderMark | tolSchemasAbsent | tolForeignSchemas | tolExtensionUnlisted | tolUnknownDropped |
-	tolStringBooleans | tolEmptyStringClears | tolManagerString | tolOpAnyCase | tolEmptyOperations | tolPathlessReadOnly | tolAddCreates | tolRemoveNoMatch | tolRemoveValueList
+	tolStringBooleans | tolEmptyStringClears | tolManagerString | tolOpAnyCase | tolEmptyOperations | tolPathlessReadOnly |
+	tolPathlessKeys | tolAddCreates | tolRemoveNoMatch | tolRemoveValue | tolRemoveValueList | tolFilterSubAttribute

@@ -10,11 +10,6 @@ const (
 	// endpoint"): emails[type eq "work"].value is replaced whether or not it
 	// exists; Captain-P-Goldfish/SCIM-SDK#416.
 	ReplaceNoMatchCreates = "replace-no-match-creates"
-	// PathlessDottedKeys: without a path, the keys of the value may be paths:
-	// name.givenName, urn:…:User:department, emails[type eq "work"].value.
-	// Microsoft Entra documentation ("Known issues and resolutions with SCIM
-	// 2.0 protocol compliance"), requests with aadOptscim062020.
-	PathlessDottedKeys = "pathless-dotted-keys"
 	// ExtensionAttributeWithoutURN: in a path or a filter, an attribute that
 	// only an extension has is found without the URN: manager. Microsoft
 	// Entra documentation ("Develop and plan provisioning for a SCIM
@@ -43,7 +38,7 @@ const (
 	JunkPrimaryDropped = "junk-primary-dropped"
 )
 
-const entraTolerances = tolReplaceCreates | tolPathlessKeys | tolExtensionNoURN | tolManagerArray | tolUnknownSkipped | tolRolesJSON | tolUnquotedFilter | tolJunkPrimary
+const entraTolerances = tolReplaceCreates | tolExtensionNoURN | tolManagerArray | tolUnknownSkipped | tolRolesJSON | tolUnquotedFilter | tolJunkPrimary
 
 // unpackRole replaces a role entry whose value is a JSON object in a string
 // by what that object says: its value, and its displayName as display. Text

@@ -10,9 +10,9 @@ const (
 	// OneLoginManagerID: managerId instead of value in manager, as in SCIM
 	// 1.1 (OneLogin documentation, "Define your SCIM user schema").
 	OneLoginManagerID = "onelogin-manager-id"
-	// OneLoginSchemas1: the schema URNs of SCIM 1.0 and 1.1
+	// OneLoginV1Schemas: the schema URNs of SCIM 1.0 and 1.1
 	// (OneLogin documentation, "Define your SCIM user schema").
-	OneLoginSchemas1 = "onelogin-schemas-1"
+	OneLoginV1Schemas = "onelogin-v1-schemas"
 )
 
 const oneLoginTolerances = tolOneLoginEmails | tolOneLoginManager | tolOneLoginSchemas

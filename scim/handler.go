@@ -56,6 +56,9 @@ type Query struct {
 type Page[T any] struct {
 	Total     int
 	Resources []*T
+	// Rendered may stand for Resources when the Query's projection is the
+	// default one: each resource as Codec.Append writes it. It is not changed.
+	Rendered [][]byte
 }
 
 // Preconditions are the conditional headers of a mutation (RFC 7644 §3.14,

@@ -162,7 +162,7 @@ func (n *node) equalities(inside bool, found func(path, value string)) {
 
 // parseFilter reads and resolves a filter.
 func (b *binding) parseFilter(s string, tol Tolerances) (*Filter, error) {
-	expr, err := filter.Parse(s, filter.Options{Unquoted: tol.Has(tolUnquotedFilter)})
+	expr, err := filter.Parse(s, filter.Options{Unquoted: tol.Has(tolUnquotedFilter), SubAttribute: tol.Has(tolFilterSubAttribute)})
 	if err != nil {
 		return nil, BadRequest(TypeInvalidFilter, "%v", err)
 	}

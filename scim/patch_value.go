@@ -65,17 +65,18 @@ func (r *patchReader) key(op patchOp, key string, raw []byte, in *target) error 
 	if x := r.b.extension(key); x != nil && in.extended == nil {
 		return r.object(op, raw, &target{all: x.attrs, names: &x.names, extended: x})
 	}
-	t, err := (*target)(nil), error(unknownf("unknown attribute %q; see /Schemas for those of a %s", shorten(key), r.b.resourceType))
-	if r.tol.Has(tolPathlessKeys) {
-		path := key
-		if in.extended != nil {
-			path = in.extended.urn + ":" + key
-		}
-		var wrong *Error
-		if t, err = r.target(path); errors.As(err, &wrong) {
-			// A key that is no path is an attribute that we do not have.
-			err = unknownf("unknown attribute %q: %s", shorten(key), wrong.Detail)
-		}
+	path := key
+	if in.extended != nil {
+		path = in.extended.urn + ":" + key
+	}
+	t, err := r.target(path)
+	var wrong *Error
+	switch {
+	case errors.As(err, &wrong):
+		// A key that is no path is an attribute that we do not have.
+		err = unknownf("unknown attribute %q: %s", shorten(key), wrong.Detail)
+	case err == nil && (t.sub != nil || t.filter != nil) && !r.tol.Has(tolPathlessKeys):
+		err = unknownf("unknown attribute %q; see /Schemas for those of a %s", shorten(key), r.b.resourceType)
 	}
 	var unknown *unknownError
 	switch {
@@ -150,6 +151,8 @@ func (r *patchReader) remove(s step, raw []byte) error {
 		defer d.release()
 		whole := s.top.MultiValued && s.sub == nil && s.filter == nil
 		switch {
+		case d.dec.PeekKind() != 'n' && !whole && !r.tol.Has(tolRemoveValue):
+			return BadRequest(TypeInvalidValue, "%sa remove has no value", d.prefix)
 		case d.dec.PeekKind() == 'n' || !whole:
 			if err := d.skip(); err != nil {
 				return err

@@ -17,6 +17,9 @@ type Projection struct {
 	shown []bool
 }
 
+// Default reports whether p shows what is returned by default.
+func (p Projection) Default() bool { return p.shown == nil }
+
 // Includes reports whether an answer shows the attribute at a canonical path
 // ("groups", "emails.value", "urn:…:User:department"), or something inside
 // it, as far as the projection goes: it may still be unassigned. A path that

@@ -3,6 +3,7 @@ package scim
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -230,7 +231,7 @@ func wantClientError(t *testing.T, err error) {
 	}
 }
 
-// FuzzPatchPath reads any path with any value.
+// FuzzPatchPath reads any path with any value, or any key without a path.
 func FuzzPatchPath(f *testing.F) {
 	c := newCodec(f)
 	for _, s := range []string{
@@ -239,15 +240,19 @@ func FuzzPatchPath(f *testing.F) {
 	} {
 		for _, v := range []string{`"x"`, `true`, `null`, `[{"value":"a@b.cc"}]`, `{"value":"a@b.cc","type":"x"}`, `[113]`} {
 			f.Add(s, v, uint8(0), uint8(DialectEntra))
+			f.Add(s, v, uint8(3), uint8(DialectRFC))
 		}
 	}
-	ops := []string{"add", "replace", "remove"}
-	f.Fuzz(func(t *testing.T, path, value string, op, dialect uint8) {
+	shapes := []string{
+		`{"op":"add","path":%s,"value":%s}`, `{"op":"replace","path":%s,"value":%s}`, `{"op":"remove","path":%s,"value":%s}`,
+		`{"op":"add","value":{%s:%s}}`, `{"op":"replace","value":{%s:%s}}`,
+	}
+	f.Fuzz(func(t *testing.T, path, value string, shape, dialect uint8) {
 		quoted, err := json.Marshal(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		body := operations(`{"op":"` + ops[op%3] + `","path":` + string(quoted) + `,"value":` + value + `}`)
+		body := operations(fmt.Sprintf(shapes[int(shape)%len(shapes)], quoted, value))
 		d := Dialect(dialect % uint8(len(dialectNames)))
 		p, err := c.DecodePatch(body, d)
 		if err != nil {

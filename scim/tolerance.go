@@ -24,12 +24,14 @@ const (
 	tolOpAnyCase
 	tolEmptyOperations
 	tolPathlessReadOnly
+	tolPathlessKeys
 	tolAddCreates
 	tolRemoveNoMatch
+	tolRemoveValue
 	tolRemoveValueList
+	tolFilterSubAttribute
 
 	tolReplaceCreates
-	tolPathlessKeys
 	tolExtensionNoURN
 	tolManagerArray
 	tolUnknownSkipped
@@ -46,10 +48,10 @@ const (
 var toleranceIDs = [...]string{
 	ByteOrderMark, SchemasAbsent, ForeignSchemas, ExtensionUnlisted, UnknownAttributeDropped, StringBooleans,
 	EmptyStringClears, ManagerString, OpAnyCase, EmptyOperations, PathlessReadOnlyIgnored,
-	AddNoMatchCreates, RemoveNoMatchSucceeds, RemoveValueList,
-	ReplaceNoMatchCreates, PathlessDottedKeys, ExtensionAttributeWithoutURN, ManagerArray,
+	PathlessDottedKeys, AddNoMatchCreates, RemoveNoMatchSucceeds, RemoveValueIgnored, RemoveValueList, FilterSubAttribute,
+	ReplaceNoMatchCreates, ExtensionAttributeWithoutURN, ManagerArray,
 	UnknownAttributeSkipped, RolesJSONString, UnquotedFilterValue, JunkPrimaryDropped,
-	OneLoginEmailsObject, OneLoginManagerID, OneLoginSchemas1,
+	OneLoginEmailsObject, OneLoginManagerID, OneLoginV1Schemas,
 }
 
 // ParseTolerances is the set of the tolerances with the given ids.

@@ -60,10 +60,12 @@ func TestTolerances(t *testing.T) {
 		EmptyOperations:              {DialectRFC, patch(``)},
 		ExtensionAttributeWithoutURN: {DialectEntra, filter(`id eq "G" and manager eq "M"`)},
 		ManagerArray:                 {DialectEntra, patch(`{"op":"add","path":"ENT:manager","value":[{"value":"m2"}]}`)},
-		PathlessDottedKeys:           {DialectEntra, patch(`{"op":"replace","value":{"name.givenName":"K"}}`)},
+		PathlessDottedKeys:           {DialectRFC, patch(`{"op":"replace","value":{"name.givenName":"K"}}`)},
 		PathlessReadOnlyIgnored:      {DialectRFC, patch(`{"op":"replace","value":{"id":"1","displayName":"K"}}`)},
 		AddNoMatchCreates:            {DialectRFC, patch(`{"op":"add","path":"phoneNumbers[type eq \"work\"].value","value":"1"}`)},
 		RemoveNoMatchSucceeds:        {DialectRFC, patch(`{"op":"remove","path":"phoneNumbers[type eq \"work\"]"}`)},
+		RemoveValueIgnored:           {DialectRFC, patch(`{"op":"remove","path":"displayName","value":"J"}`)},
+		FilterSubAttribute:           {DialectRFC, filter(`emails[type eq "work"].value eq "a@b.cc"`)},
 		RemoveValueList:              {DialectRFC, patch(`{"op":"remove","path":"emails","value":[{"value":"joy@home.example"}]}`)},
 		ReplaceNoMatchCreates:        {DialectEntra, patch(`{"op":"replace","path":"phoneNumbers[type eq \"work\"].value","value":"1"}`)},
 		UnknownAttributeSkipped:      {DialectOkta, patch(`{"op":"replace","path":"nope","value":"1"},{"op":"replace","path":"active","value":false}`)},
@@ -72,7 +74,7 @@ func TestTolerances(t *testing.T) {
 		JunkPrimaryDropped:           {DialectEntra, user(`{` + coreURN + `,"userName":"a","phoneNumbers":[{"value":"1","primary":"X7Q"}]}`)},
 		OneLoginEmailsObject:         {DialectOneLogin, user(`{` + coreURN + `,"userName":"a","emails":{"value":"a@b.cc"}}`)},
 		OneLoginManagerID:            {DialectOneLogin, user(`{` + coreURN + `,"userName":"a","ENT":{"manager":{"managerId":"m"}}}`)},
-		OneLoginSchemas1:             {DialectOneLogin, user(`{"schemas":["urn:scim:schemas:core:1.0","urn:scim:schemas:extension:enterprise:1.0"],"userName":"a","urn:scim:schemas:extension:enterprise:1.0":{"department":"D"}}`)},
+		OneLoginV1Schemas:            {DialectOneLogin, user(`{"schemas":["urn:scim:schemas:core:1.0","urn:scim:schemas:extension:enterprise:1.0"],"userName":"a","urn:scim:schemas:extension:enterprise:1.0":{"department":"D"}}`)},
 	}
 	for _, id := range toleranceIDs {
 		t.Run(id, func(t *testing.T) {
@@ -104,9 +106,9 @@ func errorOf(_ any, err error) error { return err }
 func TestDialects(t *testing.T) {
 	for d, want := range map[Dialect][]string{
 		DialectRFC: nil, DialectJumpCloud: nil, DialectPing: nil,
-		DialectEntra:    {ReplaceNoMatchCreates, PathlessDottedKeys, ExtensionAttributeWithoutURN, ManagerArray, UnknownAttributeSkipped, RolesJSONString, UnquotedFilterValue, JunkPrimaryDropped},
+		DialectEntra:    {ReplaceNoMatchCreates, ExtensionAttributeWithoutURN, ManagerArray, UnknownAttributeSkipped, RolesJSONString, UnquotedFilterValue, JunkPrimaryDropped},
 		DialectOkta:     {UnknownAttributeSkipped},
-		DialectOneLogin: {OneLoginEmailsObject, OneLoginManagerID, OneLoginSchemas1},
+		DialectOneLogin: {OneLoginEmailsObject, OneLoginManagerID, OneLoginV1Schemas},
 	} {
 		if !d.Tolerances().Has(anyTolerances) {
 			t.Errorf("%s lacks what everybody has", d)
@@ -114,6 +116,27 @@ func TestDialects(t *testing.T) {
 		if diff := cmp.Diff(want, (d.Tolerances() &^ anyTolerances).IDs()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", d, diff)
 		}
+	}
+}
+
+// TestPathlessKeysOfTheRFC: a URN makes an attribute's full name, and an
+// extension is an object under its URN (RFC 7644 §3.10, RFC 7643 §3.3); that
+// is no departure.
+func TestPathlessKeysOfTheRFC(t *testing.T) {
+	c := newCodec(t).Without(toleranceIDs[:]...)
+	p, err := c.DecodePatch([]byte(expand(`{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[
+		{"op":"replace","value":{"CORE:title":"T","ENT:department":"D","EXT":{"countryCode":"CA"}}}]}`)), DialectRFC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, _, err := c.Apply(p, before())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := before()
+	want.Title, want.Enterprise.Department, want.Extensions = "T", "D", []any{&testExtension{CountryCode: "CA"}}
+	if d := cmp.Diff(want, u); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
 	}
 }
 

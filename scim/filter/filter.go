@@ -5,8 +5,6 @@
 // terms, a common filter takes well under a microsecond, and every error says
 // where the text stopped making sense. Beyond the RFC's grammar it reads
 //
-//   - attribute[filter].sub op value as a filter, which means
-//     attribute[(filter) and sub op value];
 //   - any nesting of and, or, not and parentheses inside brackets;
 //   - runs of spaces, and none where a bracket or parenthesis separates;
 //   - $ref as an attribute name, and keywords and literals in any case.
@@ -36,6 +34,9 @@ type Options struct {
 	// Unquoted reads a word without quotes, as in externalId eq jyoung, as a
 	// string.
 	Unquoted bool
+	// SubAttribute reads attribute[filter].sub op value as a filter, which
+	// means attribute[(filter) and sub op value].
+	SubAttribute bool
 }
 
 // Error is a text that cannot be read.
@@ -231,7 +232,7 @@ func (p *parser) valuePath(attr ast.AttributePath, start int) (ast.Expression, e
 	if err != nil {
 		return nil, err
 	}
-	if p.peek() == '.' {
+	if p.opts.SubAttribute && p.peek() == '.' {
 		sub, err := p.subAttribute()
 		if err != nil {
 			return nil, err

@@ -62,7 +62,7 @@ func TestParse(t *testing.T) {
 		{"$ref", `manager.$ref pr`, cmpExpr(ast.AttributePath{AttributeName: "manager", SubAttribute: ptr("$ref")}, ast.PR, nil)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := Parse(tt.in, Options{})
+			got, err := Parse(tt.in, Options{SubAttribute: true})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -121,6 +121,7 @@ func TestParseRefuses(t *testing.T) {
 		{"an unknown escape", `a eq "\x"`, 6, "expected an escape"},
 		{"invalid UTF-8", "a eq \"\xff\"", 5, "UTF-8"},
 		{"a number with a leading zero", `n eq 01`, 5, "expected a value"},
+		{"a sub-attribute behind brackets that is not asked for", `emails[type eq "work"].value eq "x"`, 22, "expected and, or, or the end"},
 		{"17 parentheses", deep, 16, "nested more than 16"},
 		{"65 comparisons", strings.Repeat("a pr and ", 64) + "a pr", 576, "more than 64"},
 		{"4097 bytes", `a eq "` + strings.Repeat("x", MaxLength) + `"`, MaxLength, "at most 4096"},
@@ -233,7 +234,7 @@ func BenchmarkParse(b *testing.B) {
 		b.Run(bb.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := Parse(bb.in, Options{}); err != nil {
+				if _, err := Parse(bb.in, Options{SubAttribute: true}); err != nil {
 					b.Fatal(err)
 				}
 			}

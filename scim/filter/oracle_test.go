@@ -92,7 +92,7 @@ func FuzzFilter(f *testing.F) {
 		f.Add(s, true)
 	}
 	f.Fuzz(func(t *testing.T, s string, unquoted bool) {
-		e, err := Parse(s, Options{Unquoted: unquoted})
+		e, err := Parse(s, Options{Unquoted: unquoted, SubAttribute: true})
 		if err != nil {
 			if pe, ok := err.(*Error); !ok || pe.Pos < 0 || pe.Pos > len(s) {
 				t.Fatalf("%q: error %#v", s, err)

@@ -167,8 +167,11 @@ func (s *server) userAnswer(status int, u *scim.User, proj scim.Projection) (ans
 
 // listAnswer is a ListResponse (RFC 7644 §3.4.2).
 func (s *server) listAnswer(page *scim.Page[scim.User], q scim.Query) (answer, error) {
-	if page == nil {
+	switch {
+	case page == nil:
 		return answer{}, errors.New("the handler returned no page")
+	case len(page.Rendered) > 0 && (len(page.Resources) > 0 || !q.Projection.Default()):
+		return answer{}, errors.New("the handler rendered a page that it was not asked to render")
 	}
 	for _, u := range page.Resources {
 		if err := s.locate(u); err != nil {
@@ -181,8 +184,14 @@ func (s *server) listAnswer(page *scim.Page[scim.User], q scim.Query) (answer, e
 	out = append(out, `,"startIndex":`...)
 	out = strconv.AppendInt(out, int64(q.StartIndex), 10)
 	out = append(out, `,"itemsPerPage":`...)
-	out = strconv.AppendInt(out, int64(len(page.Resources)), 10)
+	out = strconv.AppendInt(out, int64(len(page.Resources)+len(page.Rendered)), 10)
 	out = append(out, `,"Resources":[`...)
+	for i, text := range page.Rendered {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(out, text...)
+	}
 	for i, u := range page.Resources {
 		if i > 0 {
 			out = append(out, ',')

@@ -18,7 +18,9 @@ type journal struct {
 	heard chan struct{}
 }
 
-func newJournal() *journal { return &journal{lines: map[string][]string{}, heard: make(chan struct{}, 1)} }
+func newJournal() *journal {
+	return &journal{lines: map[string][]string{}, heard: make(chan struct{}, 1)}
+}
 
 func (j *journal) logger() *slog.Logger {
 	return slog.New(slog.NewJSONHandler(j, &slog.HandlerOptions{Level: slog.LevelInfo}))
@@ -65,16 +67,17 @@ func (j *journal) line(t testing.TB, id string) string {
 	}
 }
 
-// total is how many request lines there are, and those of ids with several.
-func (j *journal) total() (n int, twice []string) {
+// check fails for a request with more than one line, and for lines of requests
+// that nobody made.
+func (j *journal) check(t testing.TB, made map[string]bool) {
+	t.Helper()
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for id, lines := range j.lines {
-		if n += len(lines); len(lines) != 1 {
-			twice = append(twice, id+": "+strings.Join(lines, ""))
+		if len(lines) != 1 || !made[id] {
+			t.Errorf("%d log lines of one request: %s", len(lines), strings.Join(lines, ""))
 		}
 	}
-	return n, twice
 }
 
 // asides are the lines that belong to no request.

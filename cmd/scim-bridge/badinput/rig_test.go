@@ -7,8 +7,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,10 +26,14 @@ const (
 	errorSchema = "urn:ietf:params:scim:api:messages:2.0:Error"
 )
 
+// canary is the password in every body that has one: no answer and no log line
+// may show it, or its end.
+const canary = "c0rrect-h0rse"
+
 // attempt is one bad input, or one that only looks bad. In path, body and
 // header values, {id}, {name} and {ext} stand for the person that it is aimed
 // at (id, userName, externalId), {new} for a user name that nobody has,
-// {token} for the token.
+// {token} for the token, {trap} for an address that nobody may call.
 type attempt struct {
 	row string // number and words, as in the catalogue
 
@@ -55,22 +61,27 @@ type person struct{ id, name, ext string }
 // rig is a stack, and what is needed to judge every answer of it.
 type rig struct {
 	*bridgetest.Stack
-	log    *journal
-	tokens map[string]string // by client kind
-	client *http.Client
-	host   string
-	bound  *person // the person that attempts are aimed at
-	before string  // what the bridge shows of it
-	count  float64 // how many persons the bridge shows
-	made   int
-	tried  int // bad inputs
-	asked  int // all requests that have a log line
-	secret []string
+	log     *journal
+	tokens  map[string]string // by client kind
+	client  *http.Client
+	host    string
+	trap    string       // an address that nobody may call
+	caught  atomic.Int64 // calls there
+	bound   *person      // the person that attempts are aimed at
+	aim     *person      // the one that the last attempt was aimed at
+	before  string       // what the bridge shows of it
+	count   float64      // how many persons the bridge shows
+	made    int
+	tried   int             // bad inputs
+	answers map[string]bool // ids of all requests that reached the bridge
+	secret  []string
+	// expired and revoked are tokens that were good once.
+	expired, revoked string
 }
 
 func newRig(t *testing.T, change func(*bridge.Options)) *rig {
 	t.Helper()
-	r := &rig{log: newJournal(), tokens: map[string]string{}}
+	r := &rig{log: newJournal(), tokens: map[string]string{}, answers: map[string]bool{}}
 	r.Stack = bridgetest.Start(t, bridgetest.Config{Client: "rfc", Logger: r.log.logger(), Change: change})
 	r.client = &http.Client{
 		Transport:     &http.Transport{DisableCompression: true, ExpectContinueTimeout: 5 * time.Second},
@@ -83,25 +94,38 @@ func newRig(t *testing.T, change func(*bridge.Options)) *rig {
 		t.Fatal(err)
 	}
 	r.host = u.Host
+	trap := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { r.caught.Add(1) }))
+	t.Cleanup(trap.Close)
+	r.trap = trap.URL
 	r.tokens["rfc"], r.tokens[""] = r.Token, r.Token
 	for _, kind := range []string{"entra", "okta", "onelogin", "auto"} {
 		r.tokens[kind] = r.NewToken("acme", kind)
 	}
+	r.secret = append(r.secret, canary, "h0rse")
 	for _, token := range r.tokens {
 		r.secret = append(r.secret, token)
 	}
 	return r
 }
 
-// newCredential makes a further token of acme.
-func (r *rig) newCredential(t *testing.T, expires time.Time) (token, id string) {
+// deadTokens makes an expired and a revoked token.
+func (r *rig) deadTokens(t *testing.T) (expired, revoked string) {
 	t.Helper()
-	secret, c, err := r.Bridge.Credentials.Create(t.Context(), credentials.Request{Tenant: "acme", Client: "rfc", Actor: "test", Expires: expires})
-	if err != nil {
-		t.Fatal(err)
+	dead := func(change func(*store.Credential)) string {
+		secret, c, err := r.Bridge.Credentials.Create(t.Context(), credentials.Request{Tenant: "acme", Client: "rfc", Actor: "test"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.secret = append(r.secret, string(secret))
+		change(c)
+		if err := r.Store.Update(t.Context(), func(tx store.Tx) error { return tx.PutCredential(c) }); err != nil {
+			t.Fatal(err)
+		}
+		return string(secret)
 	}
-	r.secret = append(r.secret, string(secret))
-	return string(secret), c.ID
+	expired = dead(func(c *store.Credential) { c.ExpiresAt = time.Now().Add(-time.Second) })
+	revoked = dead(func(c *store.Credential) { c.RevokedAt = time.Now().Add(-time.Second) })
+	return expired, revoked
 }
 
 func (r *rig) newName() string {
@@ -114,7 +138,7 @@ func (r *rig) provision(t *testing.T) *person {
 	t.Helper()
 	p := &person{name: r.newName()}
 	p.ext = "ext-" + p.name[:8]
-	res := r.quietly(t, "POST", "/Users", bridgetest.User(p.name, fmt.Sprintf(`"externalId":%q`, p.ext)))
+	res := r.quietly(t, "POST", "/Users", userOf(p.name, fmt.Sprintf(`"externalId":%q`, p.ext)))
 	if p.id = res.ID(); res.Status != 201 || p.id == "" {
 		t.Fatalf("creating %s: status %d\n%s", p.name, res.Status, res.Body)
 	}
@@ -124,8 +148,9 @@ func (r *rig) provision(t *testing.T) *person {
 // quietly sends a good request of ours, which is not counted as an attempt.
 func (r *rig) quietly(t *testing.T, method, path, body string) bridgetest.Response {
 	t.Helper()
-	r.asked++
-	return r.Do(method, path, body)
+	res := r.Do(method, path, body)
+	r.answers[res.Header.Get("X-Request-Id")] = true
+	return res
 }
 
 // bind aims the attempts that follow at a new person and notes how it looks.
@@ -170,12 +195,13 @@ func (r *rig) try(t *testing.T, a attempt) {
 	if a.fresh {
 		aim = r.provision(t)
 	}
+	r.aim = aim
 	name := ""
 	if strings.Contains(a.path+a.body+a.raw, "{new}") {
 		name = r.newName()
 	}
 	fill := strings.NewReplacer("{id}", aim.id, "{name}", aim.name, "{ext}", aim.ext, "{new}", name,
-		"{token}", r.tokens[a.as], "{host}", r.host)
+		"{token}", r.tokens[a.as], "{host}", r.host, "{trap}", r.trap, "{expired}", r.expired, "{revoked}", r.revoked)
 	ledger, calls := len(r.Sandbox.Ledger()), r.calls()
 	r.tried++
 	var res bridgetest.Response
@@ -184,6 +210,7 @@ func (r *rig) try(t *testing.T, a attempt) {
 	} else {
 		res = r.send(t, a, fill)
 	}
+	r.answers[res.Header.Get("X-Request-Id")] = true
 	if res.Status != a.status {
 		t.Fatalf("status %d, want %d\n%s", res.Status, a.status, excerpt(res.Body))
 	}
@@ -263,7 +290,6 @@ func (r *rig) judge(t *testing.T, a attempt, res bridgetest.Response) {
 	if a.wire {
 		return
 	}
-	r.asked++
 	if id := res.Header.Get("X-Request-Id"); id == "" {
 		t.Error("no X-Request-Id")
 	} else {
@@ -388,10 +414,4 @@ func describe(entries []sandbox.Entry) string {
 		fmt.Fprintf(&b, "[%s %s]", e.Operation, e.Email)
 	}
 	return b.String()
-}
-
-// storeOf lets a test stand between the bridge and its store.
-type storeOf struct {
-	store.Store
-	person func(tenant, id string) error
 }

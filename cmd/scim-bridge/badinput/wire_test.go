@@ -23,20 +23,16 @@ func newAnswerReader(c net.Conn) *answerReader { return &answerReader{bufio.NewR
 func (a *answerReader) next(t *testing.T, request []byte) bridgetest.Response {
 	t.Helper()
 	method, _, _ := bytes.Cut(request, []byte(" "))
-	for {
-		res, err := http.ReadResponse(a.in, &http.Request{Method: string(method)})
-		if err != nil {
-			t.Fatalf("no answer: %v", err)
-		}
-		body, err := io.ReadAll(res.Body)
-		if err != nil {
-			t.Fatalf("answer %d cut short: %v", res.StatusCode, err)
-		}
-		_ = res.Body.Close()
-		if res.StatusCode != http.StatusContinue {
-			return bridgetest.Response{Status: res.StatusCode, Header: res.Header, Body: body}
-		}
+	res, err := http.ReadResponse(a.in, &http.Request{Method: string(method)})
+	if err != nil {
+		t.Fatalf("no answer: %v", err)
 	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatalf("answer %d cut short: %v", res.StatusCode, err)
+	}
+	return bridgetest.Response{Status: res.StatusCode, Header: res.Header, Body: body}
 }
 
 // atEnd checks that the server closes the connection without another answer.
