@@ -170,6 +170,7 @@ func (k *changing) begin(ctx context.Context) error {
 		return err
 	}
 	k.run = &run{s: k.s, w: k.w, pol: k.pol, cl: k.cl, cur: k.rec.seen.Clone(), ours: k.was != nil, intentAt: k.wasSince, observe: k.look}
+	k.run.ahead = k.foresee
 	if k.was != nil {
 		k.run.since = k.was.Since
 	}

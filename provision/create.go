@@ -68,6 +68,9 @@ type creation struct {
 	ours   bool      // an earlier attempt of ours left its intent
 	userID int64     // the account that the earlier attempt made, if it made one
 	since  time.Time // when the first attempt began
+	// blocked is the intent of an earlier attempt that this one may not take
+	// over.
+	blocked *store.Intent
 }
 
 func (s *Service) createOnce(ctx context.Context, c scim.Caller, w *workspace, pol *mapping.Policy, u *scim.User, want mapping.Desire) (*scim.User, error) {
@@ -83,6 +86,14 @@ func (s *Service) createOnce(ctx context.Context, c scim.Caller, w *workspace, p
 		k.intent = intentKey(k.email)
 	}
 	taken, err := k.begin(ctx, keys)
+	if k.blocked != nil && s.now().Sub(k.blocked.CreatedAt) >= s.opts.Settle {
+		// What became of it shows by now: that ends before this begins.
+		cl.release()
+		if err := s.finishCreate(ctx, w, k.blocked); err != nil {
+			return nil, err
+		}
+		return nil, errGone
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +134,7 @@ func (k *creation) begin(ctx context.Context, keys []string) (*store.Person, err
 // resume takes over from an attempt that did not finish. Where something of
 // it may have access, nobody is created without, nor as another's new address.
 func (k *creation) resume(ctx context.Context, tx store.Tx) error {
-	k.ours, k.userID, k.since = false, 0, k.s.now()
+	k.ours, k.userID, k.since, k.blocked = false, 0, k.s.now(), nil
 	prev, err := tx.Intent(ctx, k.c.Tenant, intentKey(k.email))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
@@ -132,6 +143,9 @@ func (k *creation) resume(ctx context.Context, tx store.Tx) error {
 		return err
 	}
 	if prev.Kind != intentCreate || k.intent == "" {
+		if prev.Kind == intentCreate {
+			k.blocked = prev
+		}
 		return scim.Unavailable(retrySoon, "an earlier request may have invited %q and is not finished yet: send the request again", k.want.Profile.Email)
 	}
 	var left createIntent

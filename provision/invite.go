@@ -113,10 +113,11 @@ func (r *run) alreadyInvited(ctx context.Context, res upstream.InviteResult, ste
 		return nil
 	}
 	i, err := r.w.client.GetInvite(ctx, res.InviteID)
-	if err != nil {
+	young := r.ours && isNotFound(err) // so young that it does not show yet
+	if err != nil && !young {
 		return err
 	}
-	if r.ours && r.began(i.CreatedAt) {
+	if young || r.ours && r.began(i.CreatedAt) {
 		r.created = true
 		r.invited(res, step, want)
 		return nil
@@ -205,9 +206,12 @@ func (r *run) takenOrOurs(ctx context.Context, acc mapping.Account, lost bool) e
 		if err != nil {
 			return err
 		}
-		if mine {
+		switch {
+		case mine:
 			r.cur, r.created = acc, true
 			return r.completeInvite(ctx)
+		case r.s.now().Sub(r.since) < r.s.opts.Settle:
+			return scim.Unavailable(retrySoon, "an earlier attempt to invite this user may have succeeded and does not show yet: send the request again")
 		}
 	}
 	return &takenError{acc: acc}

@@ -186,7 +186,12 @@ func (s *Service) listDirectory(ctx context.Context, w *workspace, pol *mapping.
 	if q.Count == 0 {
 		return page, nil
 	}
-	rows, err := s.store.Persons(ctx, w.slug, store.Window{Offset: q.StartIndex - 1, Limit: q.Count})
+	win := store.Window{Offset: q.StartIndex - 1, Limit: q.Count}
+	if q.Projection.Default() {
+		page.Rendered, err = s.renderPage(ctx, w, pol, win)
+		return page, err
+	}
+	rows, err := s.store.Persons(ctx, w.slug, win)
 	if err != nil {
 		return nil, err
 	}
@@ -197,6 +202,43 @@ func (s *Service) listDirectory(ctx context.Context, w *workspace, pol *mapping.
 			return nil, err
 		}
 		page.Resources = append(page.Resources, u)
+	}
+	return page, nil
+}
+
+// renderPage renders the window, and reads only when somebody in it changed
+// since it was last rendered.
+func (s *Service) renderPage(ctx context.Context, w *workspace, pol *mapping.Policy, win store.Window) ([][]byte, error) {
+	revisions, err := s.store.Revisions(ctx, w.slug, win)
+	if err != nil {
+		return nil, err
+	}
+	page := make([][]byte, len(revisions))
+	for i, r := range revisions {
+		if page[i] = s.rendered.get(renderedKey{w.slug, r.Seq}, r.Revision, pol); page[i] == nil {
+			return s.renderAnew(ctx, w, pol, win)
+		}
+	}
+	return page, nil
+}
+
+func (s *Service) renderAnew(ctx context.Context, w *workspace, pol *mapping.Policy, win store.Window) ([][]byte, error) {
+	rows, err := s.store.Persons(ctx, w.slug, win)
+	if err != nil {
+		return nil, err
+	}
+	page := make([][]byte, len(rows))
+	for i, p := range rows {
+		k := renderedKey{w.slug, p.Seq}
+		if page[i] = s.rendered.get(k, p.Revision, pol); page[i] != nil {
+			continue
+		}
+		u, err := s.directoryView(pol, p)
+		if err != nil {
+			return nil, err
+		}
+		page[i] = s.codec.Append(nil, u, scim.Projection{})
+		s.rendered.put(k, p.Revision, pol, page[i])
 	}
 	return page, nil
 }

@@ -35,10 +35,6 @@ func (k *changing) secure(ctx context.Context, plan mapping.Plan) error {
 	if intent {
 		k.intend(plan)
 	}
-	begun := k.s.now()
-	if k.was != nil && begun.Sub(k.wasSince) < k.s.opts.Settle {
-		begun = k.wasSince // else a client that comes back often would wait for ever
-	}
 	slices.Sort(keys)
 	return k.cl.update(ctx, keys, func(tx store.Tx) error {
 		if err := k.free(ctx, tx, name, email); err != nil || k.intent == nil {
@@ -47,7 +43,7 @@ func (k *changing) secure(ctx context.Context, plan mapping.Plan) error {
 		if err := dropIntents(ctx, tx, p.Tenant, p.ID, k.was); err != nil {
 			return err
 		}
-		return k.intent.put(ctx, tx, p.Tenant, p.ID, begun)
+		return k.intent.put(ctx, tx, p.Tenant, p.ID, k.begun())
 	})
 }
 

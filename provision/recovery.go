@@ -99,6 +99,31 @@ func (k *changing) intend(plan mapping.Plan) {
 	k.run.since = k.intent.Since
 }
 
+// foresee leaves the intent before a step that only showed on the way.
+func (k *changing) foresee(ctx context.Context, step mapping.Step) error {
+	if k.intent != nil && (k.intent.Email != "" || step.Kind == mapping.StepResendInvite) {
+		return nil
+	}
+	k.intend(mapping.Plan{Steps: []mapping.Step{step}})
+	p := k.rec.row
+	return k.s.store.Update(ctx, func(tx store.Tx) error {
+		if err := k.cl.verify(tx); err != nil {
+			return err
+		}
+		return k.intent.put(ctx, tx, p.Tenant, p.ID, k.begun())
+	})
+}
+
+// begun is when the attempts of which this one is the latest began: a client
+// that comes back often is not to wait for ever.
+func (k *changing) begun() time.Time {
+	now := k.s.now()
+	if k.was != nil && now.Sub(k.wasSince) < k.s.opts.Settle {
+		return k.wasSince
+	}
+	return now
+}
+
 // withdraw ends the intent of an attempt that surely did nothing upstream: it
 // would make a later request finish what the client was told to have failed.
 func (k *changing) withdraw(ctx context.Context, err error) {
@@ -121,8 +146,8 @@ func (k *changing) withdraw(ctx context.Context, err error) {
 
 // definite reports whether err says that the step it ended had no effect.
 func definite(err error) bool {
-	if _, ok := errors.AsType[*scim.Error](err); ok {
-		return true
+	if e, ok := errors.AsType[*scim.Error](err); ok {
+		return e.Status < 500
 	}
 	switch upstream.KindOf(err) {
 	case upstream.Invalid, upstream.Forbidden, upstream.Conflict, upstream.NotFound, upstream.RateLimited,

@@ -123,7 +123,7 @@ func TestDeactivationFindsTheLostInviteOfANewAddress(t *testing.T) {
 
 func TestLostInviteDoesNotAdoptWhoWasThere(t *testing.T) {
 	t.Parallel()
-	s, _ := startAt(t, sandbox.Immediate)
+	s, c := startAt(t, sandbox.Immediate)
 	if _, err := s.Sandbox.AddAccount(sandbox.NewAccount{
 		Email: "old@elsewhere.test", FirstName: "Old", LastName: "Hand",
 		Memberships: []sandbox.Membership{{OrganizationID: 113, RoleID: 3, State: "active"}, {OrganizationID: 114, RoleID: 3, State: "active"}},
@@ -132,8 +132,9 @@ func TestLostInviteDoesNotAdoptWhoWasThere(t *testing.T) {
 	}
 	faults(t, s, lostInvite("before", 0)...)
 	s.Must(503, "POST", "/Users", bridgetest.User("old@elsewhere.test"))
-	r := s.Do("POST", "/Users", bridgetest.User("old@elsewhere.test"))
-	equal(t, "status", r.Status, 409)
+	s.Must(503, "POST", "/Users", bridgetest.User("old@elsewhere.test"))
+	c.advance(2 * time.Minute)
+	s.Must(409, "POST", "/Users", bridgetest.User("old@elsewhere.test"))
 	equal(t, "upstream effects", len(operations(s)), 0)
 }
 
@@ -382,4 +383,39 @@ func TestChangeOutlivesTheClient(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, "the last event", events[0].Action+" "+events[0].Outcome, "user.patch ok")
+}
+
+// Between the steps of a rename upstream has nobody; that is no 404.
+func TestReadDuringARename(t *testing.T) {
+	t.Parallel()
+	s, c := startAt(t, sandbox.Immediate)
+	id := s.Must(201, "POST", "/Users", bridgetest.User("eli@example.com")).ID()
+	c.advance(2 * time.Minute)
+	faults(t, s, sandbox.Rule{Operation: "invite_users", Times: 1, Gate: "slow", When: "before"})
+	done := make(chan bridgetest.Response)
+	go func() { done <- s.Do("PUT", "/Users/"+id, bridgetest.User("elias@example.com")) }()
+	if err := s.Sandbox.AwaitGate(t.Context(), "slow", 1); err != nil {
+		t.Error(err)
+	}
+	read, made := s.Do("GET", "/Users/"+id, ""), s.Do("POST", "/Users", bridgetest.User("eli@example.com"))
+	if err := s.Sandbox.OpenGate("slow"); err != nil {
+		t.Error(err)
+	}
+	equal(t, "status of the PUT", (<-done).Status, 200)
+	equal(t, "status of the GET", read.Status, 503)
+	equal(t, "status of the POST", made.Status, 503)
+	equal(t, "userName", s.Must(200, "GET", "/Users/"+id, "").JSON("userName"), any("elias@example.com"))
+}
+
+// The invite of an attempt whose answer was lost is recognised although
+// upstream does not show it yet.
+func TestLostCreateIsRecognisedBeforeItShows(t *testing.T) {
+	inBothModes(t, func(t *testing.T, s *bridgetest.Stack) {
+		rules := lostInvite("after", 0)
+		faults(t, s, rules...)
+		s.Must(503, "POST", "/Users", bridgetest.User("lou@example.com"))
+		faults(t, s, sandbox.Rule{Operation: "get_invite", StaleMS: 60_000})
+		s.Must(201, "POST", "/Users", bridgetest.User("lou@example.com"))
+		equal(t, "mails", mails(s, "lou@example.com"), 1)
+	})
 }

@@ -35,6 +35,9 @@ type run struct {
 	risky bool
 	// created says that this run made the person upstream.
 	created bool
+	// ahead is told of a step that is not idempotent before it is sent; nil:
+	// nobody is.
+	ahead func(ctx context.Context, step mapping.Step) error
 	// made is told of an account that create_user made; nil: nobody is.
 	made func(ctx context.Context, userID int64) error
 	// ours says that an earlier attempt of ours may have invited the person
@@ -109,19 +112,16 @@ func (r *run) doubt(ctx context.Context, step mapping.Step, err error) error {
 	return nil
 }
 
-// send takes a step. What was sent is not taken back because the client hung
-// up: then nobody would know what became of it. (The inviter sees to that for
-// invites, which leave together.)
+// send takes a step after announcing it where repeating it would do more.
 func (r *run) send(ctx context.Context, step mapping.Step, want mapping.Desire) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	deadline, bounded := ctx.Deadline()
-	if step.Kind == mapping.StepInvite || !bounded {
-		return r.take(ctx, step, want)
+	if r.ahead != nil && !step.Kind.Idempotent() {
+		if err := r.ahead(ctx, step); err != nil {
+			return err
+		}
 	}
-	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
-	defer cancel()
 	return r.take(ctx, step, want)
 }
 

@@ -58,6 +58,8 @@ type Service struct {
 	log    *slog.Logger
 	now    func() time.Time
 	locks  keyedLocks
+	// rendered are people as lists show them.
+	rendered renderings
 
 	wake       chan struct{}
 	generation generationWatch

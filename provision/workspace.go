@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"strconv"
 	"strings"
 	"sync"
@@ -223,6 +224,9 @@ func (w *workspace) policy(ctx context.Context) (*mapping.Policy, error) {
 		fresh, err := w.resolve(ctx)
 		if err == nil {
 			w.mu.Lock()
+			if w.resolved != nil && reflect.DeepEqual(w.resolved, fresh) {
+				fresh = w.resolved // the same policy stays the same pointer
+			}
 			w.resolved, w.at = fresh, w.now()
 			w.mu.Unlock()
 		}

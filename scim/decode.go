@@ -37,6 +37,10 @@ func (b *binding) load(stored []byte, root reflect.Value) error {
 	return d.resource(root, len(stored))
 }
 
+// coreListed says, beside the bits of the extensions, that "schemas" lists
+// the core schema.
+const coreListed = 1 << 63
+
 func (d *decoder) resource(root reflect.Value, size int) error {
 	if err := d.top(size); err != nil {
 		return err
@@ -75,6 +79,9 @@ func (d *decoder) resource(root reflect.Value, size int) error {
 	if err := d.end(); err != nil {
 		return err
 	}
+	if listed&coreListed == 0 && !d.tol.Has(tolSchemasAbsent) {
+		return BadRequest(TypeInvalidSyntax, "schemas: missing; a %s lists %q there (RFC 7643 §3)", d.b.resourceType, d.b.urn)
+	}
 	if hidden := present &^ listed; hidden != 0 && !d.tol.Has(tolExtensionUnlisted) {
 		return BadRequest(TypeInvalidValue, "schemas: an extension is in the body and not listed (RFC 7643 §3)")
 	}
@@ -105,7 +112,7 @@ func (d *decoder) twice(a *attribute) error {
 // unknown reads past an attribute that the schema does not have.
 func (d *decoder) unknown(name string) error {
 	if !d.tol.Has(tolUnknownDropped) {
-		return BadRequest(TypeInvalidValue, "%sunknown attribute %q; remove its mapping in the identity provider", d.prefix, shorten(name))
+		return BadRequest(TypeInvalidSyntax, "%sunknown attribute %q; remove its mapping in the identity provider", d.prefix, shorten(name))
 	}
 	if err := d.skip(); err != nil {
 		return err
@@ -183,6 +190,7 @@ func (d *decoder) schemas(listed *uint64) error {
 		switch i := d.extensionIndex([]byte(urn)); {
 		case equalASCII(urn, d.b.urn):
 			core = true
+			*listed |= coreListed
 		case i >= 0:
 			*listed |= 1 << i
 		case !d.tol.Has(tolForeignSchemas):

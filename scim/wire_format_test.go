@@ -555,7 +555,8 @@ func TestWireFormat(t *testing.T) {
 
 // wireTolerance is a line of tolerances.txt.
 type wireTolerance struct {
-	Where  []string // dialects; empty: everywhere
+	Where  []string // dialects; empty: everywhere, or a rule
+	Rule   bool     // the code keeps it, and no switch of the engine does
 	Source string
 }
 
@@ -575,7 +576,11 @@ func parseTolerances(text string) (map[string]wireTolerance, error) {
 		if _, ok := list[id]; ok {
 			return nil, fmt.Errorf("%s is listed twice", id)
 		}
-		if where := strings.TrimSpace(part[1]); where != "everywhere" {
+		switch where := strings.TrimSpace(part[1]); where {
+		case "everywhere":
+		case "rule":
+			tol.Rule = true
+		default:
 			var err error
 			if tol.Where, err = wireList(where, wireClients[1:]); err != nil {
 				return nil, fmt.Errorf("%s: %w", id, err)
@@ -591,8 +596,8 @@ func TestWireTolerances(t *testing.T) {
 	if err == nil {
 		t.Errorf("four parts gave %v, want an error", got)
 	}
-	got, err = parseTolerances("# comment\na-b | everywhere | x\nc | okta, entra | y\n")
-	want := map[string]wireTolerance{"a-b": {Source: "x"}, "c": {Where: []string{"okta", "entra"}, Source: "y"}}
+	got, err = parseTolerances("# comment\na-b | everywhere | x\nc | okta, entra | y\nd | rule | z\n")
+	want := map[string]wireTolerance{"a-b": {Source: "x"}, "c": {Where: []string{"okta", "entra"}, Source: "y"}, "d": {Rule: true, Source: "z"}}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("error %v, tolerances (-want +got):\n%s", err, diff)
 	}

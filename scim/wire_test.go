@@ -341,64 +341,6 @@ func TestWire(t *testing.T) {
 	}
 }
 
-// TestWireToleranceProof plays every fixture of a dialect's tolerance with the
-// RFC to the letter: it must fail, and exactly as the fixture says. Otherwise
-// the tolerance is not what makes it pass.
-func TestWireToleranceProof(t *testing.T) {
-	all, tolerances := loadWire(t), loadTolerances(t)
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		f := all[name]
-		if f.Tolerance == "" || tolerances[f.Tolerance].Where == nil {
-			continue
-		}
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			mode := f.Invites[0]
-			s := newWireStack(t, wireConfig{Client: "rfc", Invites: mode, Policy: f.Policy})
-			out, err := runWire(s, f, mode)
-			if err != nil {
-				t.Fatal(err)
-			}
-			w := *f.Without
-			switch {
-			case len(out.Diffs) == 0:
-				t.Errorf("it holds without %s: nothing proves the tolerance", f.Tolerance)
-			case out.Step != w.Step:
-				t.Errorf("without %s response %d was to differ, but %s", f.Tolerance, w.Step, out)
-			case w.Step > 0 && (out.Status != w.Status || out.ScimType != w.ScimType):
-				t.Errorf("without %s response %d is %d %s, the fixture says %d %s", f.Tolerance, w.Step, out.Status, out.ScimType, w.Status, w.ScimType)
-			}
-		})
-	}
-}
-
-// TestWireCatalogue keeps fixtures and tolerances.txt in step.
-func TestWireCatalogue(t *testing.T) {
-	all, tolerances := loadWire(t), loadTolerances(t)
-	proven := map[string]bool{}
-	for name, f := range all {
-		if f.Tolerance == "" {
-			continue
-		}
-		proven[f.Tolerance] = true
-		tol, ok := tolerances[f.Tolerance]
-		if !ok {
-			t.Errorf("%s: tolerance %q is not in tolerances.txt", name, f.Tolerance)
-			continue
-		}
-		for _, client := range f.Clients {
-			if tol.Where != nil && client != "auto" && !slices.Contains(tol.Where, client) {
-				t.Errorf("%s: runs as %s, but %s is tolerated for %v", name, client, f.Tolerance, tol.Where)
-			}
-		}
-	}
-	for id := range tolerances {
-		if !proven[id] {
-			t.Errorf("tolerances.txt: no fixture proves %s", id)
-		}
-	}
-}
-
 func TestWireLedgerLine(t *testing.T) {
 	for _, tt := range []struct {
 		name string

@@ -39,11 +39,17 @@ type Person struct {
 	LastWrittenAt, LastSeenAt time.Time
 
 	// Version counts the changes of this row, from 1.
-	Version               int64
+	Version int64
+	// Revision counts the writes of this row, those of SeePerson included:
+	// while it stays, nothing of the row changed. The store assigns it.
+	Revision              int64
 	CreatedAt, ModifiedAt time.Time
 	// DeletedAt is zero for the living.
 	DeletedAt time.Time
 }
+
+// Revision says how often a person's row was written.
+type Revision struct{ Seq, Revision int64 }
 
 // Intent says what was about to be done upstream, so that whoever comes after
 // a crash can find out whether it was.

@@ -81,6 +81,9 @@ type Reader interface {
 	PersonByInviteID(ctx context.Context, tenant, inviteID string) (*Person, error)
 	// Persons is a window of the listed, living persons by Seq.
 	Persons(ctx context.Context, tenant string, w Window) ([]*Person, error)
+	// Revisions is the same window without the rows: a cheap way to learn
+	// which of them changed.
+	Revisions(ctx context.Context, tenant string, w Window) ([]Revision, error)
 	// CountPersons counts the listed, living persons.
 	CountPersons(ctx context.Context, tenant string) (int, error)
 	// Tombstone finds a deleted person by SCIM id or alias; ErrNotFound

@@ -23,7 +23,7 @@ type reader struct {
 const personColumns = `p.tenant, p.id, p.seq, p.user_id, p.invite_ids,
 	p.user_name, p.folded_user_name, p.email, p.folded_email, p.any_emails, p.external_id,
 	p.managed, p.created, p.listed, p.desired, p.last_written, p.last_seen,
-	p.last_written_at, p.last_seen_at, p.version, p.created_at, p.modified_at, p.deleted_at`
+	p.last_written_at, p.last_seen_at, p.version, p.revision, p.created_at, p.modified_at, p.deleted_at`
 
 const (
 	personByID = `SELECT ` + personColumns + ` FROM person_ids i
@@ -56,11 +56,16 @@ const (
 			SELECT v.seq FROM person_invites i JOIN persons v ON v.tenant = i.tenant AND v.id = i.person_id
 				WHERE i.tenant = $1 AND i.invite_id = $3 AND v.deleted_at <> 0)
 		ORDER BY p.deleted_at DESC, p.seq DESC`
-	personsWindow = `SELECT ` + personColumns + ` FROM persons p
+	personsWindow   = `SELECT ` + personColumns + windowOf
+	personsOffset   = `SELECT ` + personColumns + offsetOf
+	revisionsWindow = `SELECT p.seq, p.revision` + windowOf
+	revisionsOffset = `SELECT p.seq, p.revision` + offsetOf
+
+	windowOf = ` FROM persons p
 		WHERE p.tenant = $1 AND p.seq > $2 AND p.deleted_at = 0 AND p.listed
 		ORDER BY p.seq LIMIT $3`
 	// The offset is walked in the index alone.
-	personsOffset = `SELECT ` + personColumns + ` FROM persons p
+	offsetOf = ` FROM persons p
 		WHERE p.tenant = $1 AND p.deleted_at = 0 AND p.listed AND p.seq >= (
 			SELECT o.seq FROM persons o
 			WHERE o.tenant = $1 AND o.seq > $2 AND o.deleted_at = 0 AND o.listed
@@ -115,6 +120,30 @@ func (r *reader) Persons(ctx context.Context, tenant string, w store.Window) ([]
 	}
 }
 
+func (r *reader) Revisions(ctx context.Context, tenant string, w store.Window) ([]store.Revision, error) {
+	text, args := revisionsWindow, []any{tenant, w.After, w.Limit}
+	switch {
+	case w.Limit <= 0 || !findable(args):
+		return nil, nil
+	case w.Offset > 0:
+		text, args = revisionsOffset, append(args, w.Offset)
+	}
+	rows, err := r.query(ctx, text, args...)
+	if err != nil {
+		return nil, wrap(err, "reading revisions")
+	}
+	defer rows.Close()
+	found := make([]store.Revision, 0, min(w.Limit, 1000))
+	for rows.Next() {
+		var v store.Revision
+		if err := rows.Scan(&v.Seq, &v.Revision); err != nil {
+			return nil, wrap(err, "reading revisions")
+		}
+		found = append(found, v)
+	}
+	return found, wrap(rows.Err(), "reading revisions")
+}
+
 func (r *reader) CountPersons(ctx context.Context, tenant string) (int, error) {
 	var n int
 	err := r.one(ctx, `SELECT CAST(coalesce(sum(n), 0) AS BIGINT) FROM person_counts WHERE tenant = $1`,
@@ -160,7 +189,7 @@ func scanPerson(rows *sql.Rows) (*store.Person, error) {
 	err := rows.Scan(&p.Tenant, &p.ID, &p.Seq, &p.UserID, &invites,
 		&p.UserName, &p.FoldedUserName, &p.Email, &p.FoldedEmail, &emails, &p.ExternalID,
 		&p.Managed, &p.Created, &p.Listed, &p.Desired, &p.LastWritten, &p.LastSeen,
-		&writtenAt, &seenAt, &p.Version, &createdAt, &modifiedAt, &deletedAt)
+		&writtenAt, &seenAt, &p.Version, &p.Revision, &createdAt, &modifiedAt, &deletedAt)
 	if err != nil {
 		return nil, err
 	}

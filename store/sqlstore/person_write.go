@@ -34,8 +34,8 @@ func (t *tx) InsertPerson(p *store.Person) error {
 	ok, err := t.found(`INSERT INTO persons (tenant, id, user_id, invite_ids,
 			user_name, folded_user_name, email, folded_email, any_emails, external_id,
 			managed, created, listed, desired, last_written, last_seen,
-			last_written_at, last_seen_at, version, created_at, modified_at, deleted_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, 1, $19, $20, 0)
+			last_written_at, last_seen_at, version, revision, created_at, modified_at, deleted_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, 1, 1, $19, $20, 0)
 		ON CONFLICT DO NOTHING RETURNING seq`, []any{
 		p.Tenant, p.ID, p.UserID, invites, p.UserName, p.FoldedUserName, p.Email, p.FoldedEmail, emails, p.ExternalID,
 		p.Managed, p.Created, p.Listed, blob(p.Desired), blob(p.LastWritten), blob(p.LastSeen),
@@ -57,15 +57,16 @@ func (t *tx) InsertPerson(p *store.Person) error {
 		return err
 	}
 	t.count(p.Tenant, false, p.Listed)
-	oldSeq, oldVersion := p.Seq, p.Version
-	t.undo = append(t.undo, func() { p.Seq, p.Version = oldSeq, oldVersion })
-	p.Seq, p.Version = seq, 1
+	oldSeq, oldVersion, oldRevision := p.Seq, p.Version, p.Revision
+	t.undo = append(t.undo, func() { p.Seq, p.Version, p.Revision = oldSeq, oldVersion, oldRevision })
+	p.Seq, p.Version, p.Revision = seq, 1, 1
 	return nil
 }
 
 // held is what a change of a person's row must know of it.
 type held struct {
 	keys            personKeys
+	revision        int64
 	invites, emails []string
 }
 
@@ -82,10 +83,10 @@ func (t *tx) hold(p *store.Person) (held, error) {
 	var h held
 	var version int64
 	var invites, emails string
-	ok, err := t.found(`SELECT p.version, p.user_id, p.folded_user_name, p.folded_email, p.external_id, p.listed,
+	ok, err := t.found(`SELECT p.version, p.revision, p.user_id, p.folded_user_name, p.folded_email, p.external_id, p.listed,
 			p.invite_ids, p.any_emails
 		FROM persons p WHERE p.tenant = $1 AND p.id = $2 AND p.deleted_at = 0{lock}`, []any{p.Tenant, p.ID},
-		&version, &h.keys.userID, &h.keys.foldedUserName, &h.keys.foldedEmail, &h.keys.externalID, &h.keys.listed,
+		&version, &h.revision, &h.keys.userID, &h.keys.foldedUserName, &h.keys.foldedEmail, &h.keys.externalID, &h.keys.listed,
 		&invites, &emails)
 	if err != nil {
 		return h, wrap(err, "locking a person")
@@ -143,7 +144,7 @@ func (t *tx) UpdatePerson(p *store.Person) error {
 	}
 	_, err = t.exec(t.ctx, `UPDATE persons SET invite_ids = $3, user_name = $4, email = $5, any_emails = $6,
 			managed = $7, created = $8, desired = $9, last_written = $10, last_seen = $11,
-			last_written_at = $12, last_seen_at = $13, created_at = $14, modified_at = $15, version = version + 1
+			last_written_at = $12, last_seen_at = $13, created_at = $14, modified_at = $15, version = version + 1, revision = revision + 1
 		WHERE tenant = $1 AND id = $2`,
 		p.Tenant, p.ID, invites, p.UserName, p.Email, emails,
 		p.Managed, p.Created, blob(p.Desired), blob(p.LastWritten), blob(p.LastSeen),
@@ -157,8 +158,9 @@ func (t *tx) UpdatePerson(p *store.Person) error {
 	if err := t.index(inviteIndex, p.Tenant, p.ID, old.invites, p.InviteIDs); err != nil {
 		return err
 	}
-	t.undo = append(t.undo, func() { p.Version-- })
-	p.Version++
+	revision := p.Revision
+	t.undo = append(t.undo, func() { p.Version, p.Revision = p.Version-1, revision })
+	p.Version, p.Revision = p.Version+1, old.revision+1
 	return nil
 }
 
@@ -176,12 +178,18 @@ func (t *tx) SeePerson(p *store.Person) error {
 	if err := t.rekey(p, old.keys, keys); err != nil {
 		return err
 	}
-	_, err = t.exec(t.ctx, `UPDATE persons SET invite_ids = $3, last_seen = $4, last_seen_at = $5
+	_, err = t.exec(t.ctx, `UPDATE persons SET invite_ids = $3, last_seen = $4, last_seen_at = $5, revision = revision + 1
 		WHERE tenant = $1 AND id = $2`, p.Tenant, p.ID, invites, blob(p.LastSeen), micros(p.LastSeenAt))
 	if err != nil {
 		return wrap(err, "noting what upstream shows of a person")
 	}
-	return t.index(inviteIndex, p.Tenant, p.ID, old.invites, p.InviteIDs)
+	if err := t.index(inviteIndex, p.Tenant, p.ID, old.invites, p.InviteIDs); err != nil {
+		return err
+	}
+	revision := p.Revision
+	t.undo = append(t.undo, func() { p.Revision = revision })
+	p.Revision = old.revision + 1
+	return nil
 }
 
 func (t *tx) DeletePerson(p *store.Person, at time.Time) error {

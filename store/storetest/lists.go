@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/sharearefund/scim-bridge/store"
 )
@@ -35,10 +36,38 @@ var listCases = []testCase{
 					if diff := cmp.Diff(ids(window(want, w)), ids(got)); diff != "" {
 						h.Fatalf("%+v (-want +got)\n%s", w, diff)
 					}
+					var revisions []store.Revision
+					for _, p := range got {
+						revisions = append(revisions, store.Revision{Seq: p.Seq, Revision: p.Revision})
+					}
+					seen, err := h.s.Revisions(h.ctx, "t", w)
+					h.must(err)
+					if diff := cmp.Diff(revisions, seen, cmpopts.EquateEmpty()); diff != "" {
+						h.Fatalf("revisions of %+v (-want +got)\n%s", w, diff)
+					}
 				}
 			}
 		}
 		equal(h, []string{})(idsOf(h.s.Persons(h.ctx, "t", store.Window{Limit: -1})))
+	}},
+	{"counts the writes of a row in its revision", func(h *suite) {
+		p := person("t", 1)
+		h.insert(p)
+		at := func() int64 {
+			all, err := h.s.Revisions(h.ctx, "t", store.Window{Limit: 1})
+			h.must(err)
+			if len(all) != 1 || all[0].Revision != p.Revision {
+				h.Fatalf("revisions are %v, the row has %d", all, p.Revision)
+			}
+			return all[0].Revision
+		}
+		first := at()
+		h.update(func(tx store.Tx) error { return tx.SeePerson(p) })
+		second := at()
+		h.update(func(tx store.Tx) error { return tx.UpdatePerson(p) })
+		if third := at(); first >= second || second >= third {
+			h.Fatalf("revisions %d, %d, %d do not grow", first, second, third)
+		}
 	}},
 	{"counts what it lists, whatever happens", func(h *suite) {
 		random := rand.New(rand.NewPCG(1, 2))

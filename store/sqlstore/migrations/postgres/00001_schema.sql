@@ -62,6 +62,7 @@ CREATE INDEX credentials_tenant ON credentials (tenant, created_at, id);
 -- read; person_invites and person_emails hold the same to be found by.
 CREATE TABLE persons (
     seq              BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    revision         BIGINT NOT NULL,
     tenant           TEXT NOT NULL,
     id               TEXT NOT NULL,
     user_id          BIGINT NOT NULL,
@@ -94,7 +95,7 @@ CREATE UNIQUE INDEX persons_user_id ON persons (tenant, user_id)
     WHERE deleted_at = 0 AND user_id <> 0;
 CREATE INDEX persons_external_id ON persons (tenant, external_id)
     WHERE deleted_at = 0 AND external_id <> '';
-CREATE INDEX persons_listed ON persons (tenant, seq)
+CREATE INDEX persons_listed ON persons (tenant, seq, revision)
     WHERE deleted_at = 0 AND listed;
 CREATE INDEX tombstones_user_id ON persons (tenant, user_id)
     WHERE deleted_at <> 0 AND user_id <> 0;
