@@ -3,6 +3,8 @@ package provision
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -60,13 +62,23 @@ func (s *Service) loop(ctx context.Context, d time.Duration, f func(context.Cont
 	t := time.NewTicker(d)
 	defer t.Stop()
 	for {
-		f(ctx)
+		s.survive(ctx, f)
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
 		}
 	}
+}
+
+// survive runs f; a defect in it must not end the process.
+func (s *Service) survive(ctx context.Context, f func(context.Context)) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.log.ErrorContext(ctx, "background work panicked", "panic", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
+		}
+	}()
+	f(ctx)
 }
 
 // beat says that this replica lives and takes its share of the rate limits.
@@ -115,7 +127,7 @@ func (s *Service) schedule(ctx context.Context) {
 		if !d.StartedAt.IsZero() && s.now().Sub(d.StartedAt) < s.opts.DirectoryInterval {
 			continue
 		}
-		if _, err := s.store.EnqueueJob(ctx, store.Job{Tenant: t.Slug, Kind: jobScan, RunAt: s.now()}); err != nil {
+		if _, err := s.store.EnqueueJob(ctx, store.Job{Tenant: t.Slug, Kind: jobScan}); err != nil {
 			s.complain(ctx, "cannot ask for a scan", err)
 			return
 		}

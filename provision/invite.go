@@ -37,6 +37,9 @@ func (r *run) invite(ctx context.Context, step mapping.Step, want mapping.Desire
 	case upstream.Rejected:
 		return r.rejected(res)
 	case upstream.Invited:
+		if res.Resolved && !r.cur.Exists() && !r.began(res.CreatedAt) {
+			return r.alreadyInvited(ctx, res, step, want) // it was there before the call whose answer was lost
+		}
 		r.created = r.created || !r.cur.Exists()
 		r.invited(res, step, want)
 		return nil

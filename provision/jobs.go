@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -109,6 +110,12 @@ func (s *Service) keep(ctx context.Context, j *store.Job, done *atomic.Int64, st
 }
 
 func (s *Service) carry(ctx context.Context, j *store.Job, progress func(people int)) (result []byte, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.log.ErrorContext(ctx, "a job panicked", "job", j.ID, "kind", j.Kind, "tenant", j.Tenant, "panic", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
+			err = fmt.Errorf("the job panicked: %T", v)
+		}
+	}()
 	w, err := s.spaces.get(ctx, j.Tenant)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil // the tenant was deleted meanwhile

@@ -30,7 +30,7 @@ func (s *Service) Rebuild(ctx context.Context, tenant string, progress func(done
 	if _, _, err := s.enter(ctx, tenant); err != nil {
 		return RebuildReport{}, err
 	}
-	j, err := s.store.EnqueueJob(ctx, store.Job{Tenant: tenant, Kind: jobRebuild, RunAt: s.now()})
+	j, err := s.store.EnqueueJob(ctx, store.Job{Tenant: tenant, Kind: jobRebuild})
 	if err != nil {
 		return RebuildReport{}, err
 	}

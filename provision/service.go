@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -63,7 +62,6 @@ type Service struct {
 
 	wake       chan struct{}
 	generation generationWatch
-	background sync.WaitGroup
 }
 
 var _ scim.UserHandler = (*Service)(nil)

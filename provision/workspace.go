@@ -23,6 +23,9 @@ import (
 // rolesFresh is how long upstream's list of roles is trusted.
 const rolesFresh = 5 * time.Minute
 
+// rolesUsable is how long it is used while it is being read again.
+const rolesUsable = 15 * time.Minute
+
 // resolveTimeout bounds the reading of upstream's roles and providers.
 const resolveTimeout = 20 * time.Second
 
@@ -209,8 +212,8 @@ func (ws *Workspaces) Close() {
 }
 
 // policy resolves the names in the configuration against what upstream lists,
-// once for all who ask at the same time. While upstream cannot be asked, what
-// it said last is good enough.
+// once for all who ask at the same time. Nobody waits for that who can use what
+// it said last, and while upstream cannot be asked that is good enough too.
 func (w *workspace) policy(ctx context.Context) (*mapping.Policy, error) {
 	w.mu.Lock()
 	p, at := w.resolved, w.at
@@ -232,12 +235,15 @@ func (w *workspace) policy(ctx context.Context) (*mapping.Policy, error) {
 		}
 		return fresh, err
 	})
+	if p != nil && w.now().Sub(at) < rolesUsable {
+		return p, nil // the next request has the fresh one
+	}
 	select {
 	case r := <-asked:
-		if r.Err == nil {
+		switch {
+		case r.Err == nil:
 			return r.Val.(*mapping.Policy), nil
-		}
-		if p != nil && upstream.KindOf(r.Err) != 0 {
+		case p != nil && upstream.KindOf(r.Err) != 0:
 			return p, nil
 		}
 		return nil, r.Err

@@ -106,6 +106,7 @@ func (s *shipment) resolve(ctx context.Context, unclear []lost) {
 				s.stats.Resolved++
 				l.outcome <- outcome{result: InviteResult{
 					Email: l.user.Email, Status: Invited, InviteID: invite.ID, UserID: invite.UserID, Resolved: true,
+					CreatedAt: invite.CreatedAt,
 				}}
 			}
 			return ok

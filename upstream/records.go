@@ -121,5 +121,7 @@ type InviteResult struct {
 	// Resolved tells that the answer was lost and the outcome was read back from the pending invites: the person is
 	// invited, by this call or by an earlier one.
 	Resolved bool
-	Error    *Error // set exactly when Status is Rejected
+	// CreatedAt is when that invite was made; zero unless Resolved.
+	CreatedAt time.Time
+	Error     *Error // set exactly when Status is Rejected
 }
