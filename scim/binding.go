@@ -256,8 +256,7 @@ func (b *binding) fits(o *binding) bool {
 // fields maps the tags of a struct to its fields.
 func (b *binding) fields(typ reflect.Type) (map[string]reflect.StructField, error) {
 	fields := map[string]reflect.StructField{}
-	for i := range typ.NumField() {
-		f := typ.Field(i)
+	for f := range typ.Fields() {
 		tag, ok := f.Tag.Lookup("scim")
 		if !ok {
 			continue
@@ -334,10 +333,8 @@ func (b *binding) bindType(a *attribute, typ reflect.Type) error {
 	case schemas.Complex:
 		return b.bindComplex(a, elem)
 	}
-	for _, w := range want {
-		if elem == w {
-			return nil
-		}
+	if slices.Contains(want, elem) {
+		return nil
 	}
 	return fmt.Errorf("%s is %s and needs %v, not %s", a.path, a.Type, want, elem)
 }

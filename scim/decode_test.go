@@ -33,8 +33,8 @@ func TestDecodeEntraUser(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &User{
-		ExternalID: "0a21f0f2-8d2a-4f8e-bf98-7363c4aed4ef", UserName: "joy.young@contoso.com", Active: ptr(true), DisplayName: "Joy Young",
-		Emails:       []MultiValue{{Value: "joy.young@contoso.com", Type: "work", Primary: ptr(true)}},
+		ExternalID: "0a21f0f2-8d2a-4f8e-bf98-7363c4aed4ef", UserName: "joy.young@contoso.com", Active: new(true), DisplayName: "Joy Young",
+		Emails:       []MultiValue{{Value: "joy.young@contoso.com", Type: "work", Primary: new(true)}},
 		Name:         &Name{Formatted: "Joy Young", FamilyName: "Young", GivenName: "Joy"},
 		PhoneNumbers: []MultiValue{{Value: "+1 425 555 0100", Type: "work"}},
 		Roles:        []MultiValue{},
@@ -184,8 +184,8 @@ func TestDecodeAccepts(t *testing.T) {
 		{"U39 Cyrillic", `{"userName":"аdmin@x.com"}`, User{UserName: "аdmin@x.com"}, nil},
 		{"U44 two work e-mails", `{"userName":"a","emails":[{"value":"a@b.c","type":"work"},{"value":"b@b.c","type":"work"}]}`,
 			User{UserName: "a", Emails: []MultiValue{{Value: "a@b.c", Type: "work"}, {Value: "b@b.c", Type: "work"}}}, nil},
-		{"U47 active False", `{"userName":"a","active":"False"}`, User{UserName: "a", Active: ptr(false)}, nil},
-		{"U47 active TRUE", `{"userName":"a","active":"TRUE"}`, User{UserName: "a", Active: ptr(true)}, nil},
+		{"U47 active False", `{"userName":"a","active":"False"}`, User{UserName: "a", Active: new(false)}, nil},
+		{"U47 active TRUE", `{"userName":"a","active":"TRUE"}`, User{UserName: "a", Active: new(true)}, nil},
 		{"U49 active null is absent", `{"userName":"a","active":null}`, User{UserName: "a"}, nil},
 		{"U51 a role", `{"userName":"a","roles":[{"value":"owner"}]}`, User{UserName: "a", Roles: []MultiValue{{Value: "owner"}}}, nil},
 		{"U52 U53 read-only attributes", `{"userName":"a","id":"1","meta":{"version":"x"},"groups":[{"value":"g"}]}`, User{UserName: "a"}, []string{"id", "meta", "groups"}},
@@ -205,7 +205,7 @@ func TestDecodeAccepts(t *testing.T) {
 		{"entries without a value are left out", `{"userName":"a","phoneNumbers":[{"type":"work","value":""},{"type":"home","value":"1"}]}`,
 			User{UserName: "a", PhoneNumbers: []MultiValue{{Value: "1", Type: "home"}}}, nil},
 		{"an integer above 2^53", `{"userName":"a","` + testURN + `":{"defaultOrganizationId":9007199254740993}}`,
-			User{UserName: "a", Extensions: []any{&testExtension{DefaultOrganizationID: ptr(int64(9007199254740993))}}}, nil},
+			User{UserName: "a", Extensions: []any{&testExtension{DefaultOrganizationID: new(int64(9007199254740993))}}}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, notes, err := c.Decode([]byte(tt.body), DialectRFC)

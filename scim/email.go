@@ -20,12 +20,11 @@ func ValidEmail(s string) error {
 	if err := checkVisible(s); err != nil {
 		return err
 	}
-	at := strings.IndexByte(s, '@')
-	if at < 0 {
+	local, domain, ok := strings.Cut(s, "@")
+	if !ok {
 		return fmt.Errorf("%q is not an e-mail address: it has no @", s)
 	}
-	local, domain := s[:at], s[at+1:]
-	if strings.IndexByte(domain, '@') >= 0 {
+	if strings.Contains(domain, "@") {
 		return fmt.Errorf("%q is not an e-mail address: it has more than one @", s)
 	}
 	if local == "" || len(local) > 64 {

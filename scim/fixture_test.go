@@ -52,8 +52,6 @@ func newCodec(t testing.TB) *Codec[User] {
 	return c
 }
 
-func ptr[T any](v T) *T { return &v }
-
 // entraUser is Microsoft Entra ID's create request with its default mappings.
 const entraUser = `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User","urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"],
 "externalId":"0a21f0f2-8d2a-4f8e-bf98-7363c4aed4ef","userName":"joy.young@contoso.com","active":true,"displayName":"Joy Young",
@@ -69,19 +67,19 @@ func fullUser() *User {
 			Location: "https://example.com/scim/v2/Users/2819c223-7f76-453a-919d-413861904646", Version: `W/"3694e05e9dff591"`},
 		Name:        &Name{Formatted: "Ms. Barbara J Jensen, III", FamilyName: "Jensen", GivenName: "Barbara", MiddleName: "Jane", HonorificPrefix: "Ms.", HonorificSuffix: "III"},
 		DisplayName: "Babs Jensen", NickName: "Babs", ProfileURL: "https://login.example.com/bjensen", Title: "Tour Guide", UserType: "Employee",
-		PreferredLanguage: "en-US", Locale: "en-US", Timezone: "America/Los_Angeles", Active: ptr(true), Password: "t1meMa$heen",
-		Emails:       []MultiValue{{Value: "bjensen@example.com", Type: "work", Primary: ptr(true)}, {Value: "babs@jensen.org", Type: "home"}},
+		PreferredLanguage: "en-US", Locale: "en-US", Timezone: "America/Los_Angeles", Active: new(true), Password: "t1meMa$heen",
+		Emails:       []MultiValue{{Value: "bjensen@example.com", Type: "work", Primary: new(true)}, {Value: "babs@jensen.org", Type: "home"}},
 		PhoneNumbers: []MultiValue{{Value: "555-555-5555", Type: "work"}, {Value: "555-555-4444", Type: "mobile"}},
 		Addresses: []Address{{Type: "work", StreetAddress: "100 Universal City Plaza", Locality: "Hollywood", Region: "CA", PostalCode: "91608", Country: "US",
-			Formatted: "100 Universal City Plaza\nHollywood, CA 91608 USA", Primary: ptr(true)}},
+			Formatted: "100 Universal City Plaza\nHollywood, CA 91608 USA", Primary: new(true)}},
 		Groups: []GroupRef{{Value: "e9e30dba-f08f-4109-8486-d5c6a331660a", Ref: "https://example.com/scim/v2/Groups/e9e30dba", Display: "Tour Guides", Type: "direct"}},
 		Roles:  []MultiValue{{Value: "Admin"}},
 		Enterprise: &EnterpriseUser{EmployeeNumber: "701984", CostCenter: "4130", Organization: "Universal Studios", Division: "Theme Park", Department: "Tour Operations",
 			Manager: &Manager{Value: "26118915-6090-4610-87e4-49d8ca9f808d", Ref: "../Users/26118915-6090-4610-87e4-49d8ca9f808d", DisplayName: "John Smith"}},
-		Extensions: []any{&testExtension{CountryCode: "US", OrganizationIDs: []int64{113, 114}, Managed: ptr(true), AccountState: "active",
+		Extensions: []any{&testExtension{CountryCode: "US", OrganizationIDs: []int64{113, 114}, Managed: new(true), AccountState: "active",
 			Invite:        &testInvite{ID: "inv_1", State: "accepted", ExpiresAt: time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)},
-			EffectiveRole: &testRole{ID: ptr(int64(3)), Name: "Manager", Weight: ptr(int64(50)), Because: "default role"},
-			Memberships:   []testMembership{{OrganizationID: ptr(int64(113)), RoleID: ptr(int64(3)), RoleName: "Manager", RoleWeight: ptr(int64(50)), State: "active"}},
+			EffectiveRole: &testRole{ID: new(int64(3)), Name: "Manager", Weight: new(int64(50)), Because: "default role"},
+			Memberships:   []testMembership{{OrganizationID: new(int64(113)), RoleID: new(int64(3)), RoleName: "Manager", RoleWeight: new(int64(50)), State: "active"}},
 			NotApplied:    []string{"nickName: no such field upstream"}}},
 	}
 }

@@ -188,10 +188,10 @@ func TestFilterEqual(t *testing.T) {
 func TestSort(t *testing.T) {
 	c := newCodec(t)
 	users := []*User{
-		{ID: "a", UserName: "charlie", Active: ptr(true), Emails: []MultiValue{{Value: "z@x.yy"}, {Value: "a@x.yy", Primary: ptr(true)}}, Title: "Éa"},
-		{ID: "b", UserName: "Bob", Active: ptr(false), Emails: []MultiValue{{Value: "B@x.yy"}, {Value: "a@x.yy"}}, Enterprise: &EnterpriseUser{Department: "x"}},
-		{ID: "C", UserName: "alice", Name: &Name{FamilyName: "A"}, Title: "éb", Extensions: []any{&testExtension{DefaultOrganizationID: ptr(int64(10))}}},
-		{ID: "d", UserName: "alice", Name: &Name{FamilyName: "B"}, Extensions: []any{&testExtension{DefaultOrganizationID: ptr(int64(9))}}},
+		{ID: "a", UserName: "charlie", Active: new(true), Emails: []MultiValue{{Value: "z@x.yy"}, {Value: "a@x.yy", Primary: new(true)}}, Title: "Éa"},
+		{ID: "b", UserName: "Bob", Active: new(false), Emails: []MultiValue{{Value: "B@x.yy"}, {Value: "a@x.yy"}}, Enterprise: &EnterpriseUser{Department: "x"}},
+		{ID: "C", UserName: "alice", Name: &Name{FamilyName: "A"}, Title: "éb", Extensions: []any{&testExtension{DefaultOrganizationID: new(int64(10))}}},
+		{ID: "d", UserName: "alice", Name: &Name{FamilyName: "B"}, Extensions: []any{&testExtension{DefaultOrganizationID: new(int64(9))}}},
 	}
 	for _, tt := range []struct{ by, want string }{
 		{"userName", "C d b a"},

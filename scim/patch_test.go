@@ -11,9 +11,9 @@ import (
 // before is a user small enough to read in a table.
 func before() *User {
 	return &User{
-		ID: "1", UserName: "joy@contoso.com", DisplayName: "Joy", Active: ptr(true), ExternalID: "e1",
+		ID: "1", UserName: "joy@contoso.com", DisplayName: "Joy", Active: new(true), ExternalID: "e1",
 		Name:       &Name{GivenName: "Joy", FamilyName: "Young"},
-		Emails:     []MultiValue{{Value: "joy@contoso.com", Type: "work", Primary: ptr(true)}, {Value: "joy@home.example", Type: "home"}},
+		Emails:     []MultiValue{{Value: "joy@contoso.com", Type: "work", Primary: new(true)}, {Value: "joy@home.example", Type: "home"}},
 		Enterprise: &EnterpriseUser{Department: "Sales", Manager: &Manager{Value: "m1", Ref: "../Users/m1", DisplayName: "Max"}},
 		Groups:     []GroupRef{{Value: "g1"}},
 	}
@@ -40,8 +40,8 @@ func TestPatch(t *testing.T) {
 		skipped int
 	}{
 		// Microsoft Entra's default form.
-		{"Replace active by a string", DialectRFC, `{"op":"Replace","path":"active","value":"False"}`, func(u *User) { u.Active = ptr(false) }, 0},
-		{"Replace active by a boolean", DialectRFC, `{"op":"Replace","path":"active","value":false}`, func(u *User) { u.Active = ptr(false) }, 0},
+		{"Replace active by a string", DialectRFC, `{"op":"Replace","path":"active","value":"False"}`, func(u *User) { u.Active = new(false) }, 0},
+		{"Replace active by a boolean", DialectRFC, `{"op":"Replace","path":"active","value":false}`, func(u *User) { u.Active = new(false) }, 0},
 		{"Add an attribute", DialectRFC, `{"op":"Add","path":"nickName","value":"Babs"}`, func(u *User) { u.NickName = "Babs" }, 0},
 		{"Replace a value path", DialectRFC, `{"op":"Replace","path":"emails[type eq \"work\"].value","value":"n@c.com"}`, func(u *User) { work(u).Value = "n@c.com" }, 0},
 		{"Replace a sub-attribute", DialectRFC, `{"op":"Replace","path":"name.familyName","value":"F"}`, func(u *User) { u.Name.FamilyName = "F" }, 0},
@@ -75,13 +75,13 @@ func TestPatch(t *testing.T) {
 		{"an empty string clears", DialectRFC, `{"op":"replace","path":"displayName","value":""}`, func(u *User) { u.DisplayName = "" }, 0},
 		{"an empty string clears a complex attribute", DialectRFC, `{"op":"replace","path":"name","value":""}`, func(u *User) { u.Name = nil }, 0},
 		{"roles by a quoted boolean", DialectEntra, `{"op":"Add","path":"roles[primary eq \"True\"].value","value":"Admin"}`,
-			func(u *User) { u.Roles = []MultiValue{{Value: "Admin", Primary: ptr(true)}} }, 0},
+			func(u *User) { u.Roles = []MultiValue{{Value: "Admin", Primary: new(true)}} }, 0},
 		{"roles as JSON in a string", DialectEntra, `{"op":"Add","path":"roles","value":[{"value":"{\"id\":\"1\",\"value\":\"Admin\",\"displayName\":\"Administrator\"}"}]}`,
 			func(u *User) { u.Roles = []MultiValue{{Value: "Admin", Display: "Administrator"}} }, 0},
 		{"an unknown attribute is skipped", DialectEntra, `{"op":"Add","path":"nickname2","value":{"x":[1]}},{"op":"Replace","path":"active","value":"False"}`,
-			func(u *User) { u.Active = ptr(false) }, 1},
+			func(u *User) { u.Active = new(false) }, 1},
 		{"an unknown extension is skipped", DialectOkta, `{"op":"Add","path":"urn:x:User:y","value":"1"},{"op":"replace","value":{"active":false,"urn:x:User":{"y":1},"z":null}}`,
-			func(u *User) { u.Active = ptr(false) }, 3},
+			func(u *User) { u.Active = new(false) }, 3},
 		{"an unknown sub-attribute is skipped", DialectEntra, `{"op":"Add","path":"name.x","value":"1"},{"op":"Add","path":"emails[x eq \"1\"].value","value":"1"},{"op":"Add","path":"title.x","value":"1"}`,
 			func(*User) {}, 3},
 		// Keys that are paths, as with aadOptscim062020.
@@ -103,7 +103,7 @@ func TestPatch(t *testing.T) {
 		{"remove an extension", DialectRFC, `{"op":"remove","path":"ENT"}`, func(u *User) { u.Enterprise = nil }, 0},
 		{"null an extension", DialectRFC, `{"op":"replace","value":{"ENT":null}}`, func(u *User) { u.Enterprise = nil }, 0},
 		// Okta.
-		{"no path, active and userName", DialectRFC, `{"op":"replace","value":{"active":false,"userName":"x"}}`, func(u *User) { u.Active, u.UserName = ptr(false), "x" }, 0},
+		{"no path, active and userName", DialectRFC, `{"op":"replace","value":{"active":false,"userName":"x"}}`, func(u *User) { u.Active, u.UserName = new(false), "x" }, 0},
 		{"read-only attributes without a path", DialectRFC, `{"op":"replace","value":{"id":"2","schemas":[],"meta":{"x":1},"groups":[],"displayName":"X"}}`,
 			func(u *User) { u.DisplayName = "X" }, 3},
 		{"a password", DialectRFC, `{"op":"replace","value":{"password":"pw"}}`, func(u *User) { u.Password = "pw" }, 0},
@@ -119,11 +119,11 @@ func TestPatch(t *testing.T) {
 		{"add completes what is there", DialectRFC, `{"op":"add","path":"emails","value":[{"value":"joy@home.example","display":"D"}]}`, func(u *User) { u.Emails[1].Display = "D" }, 0},
 		{"a new primary clears the old", DialectRFC, `{"op":"add","path":"emails","value":[{"value":"o@c.com","primary":true}]}`,
 			func(u *User) {
-				u.Emails[0].Primary = ptr(false)
-				u.Emails = append(u.Emails, MultiValue{Value: "o@c.com", Primary: ptr(true)})
+				u.Emails[0].Primary = new(false)
+				u.Emails = append(u.Emails, MultiValue{Value: "o@c.com", Primary: new(true)})
 			}, 0},
 		{"primary by a value path", DialectRFC, `{"op":"replace","path":"emails[type eq \"home\"].primary","value":"True"}`,
-			func(u *User) { u.Emails[0].Primary, u.Emails[1].Primary = ptr(false), ptr(true) }, 0},
+			func(u *User) { u.Emails[0].Primary, u.Emails[1].Primary = new(false), new(true) }, 0},
 		{"replace a list", DialectRFC, `{"op":"replace","path":"emails","value":[{"value":"o@c.com"}]}`, func(u *User) { u.Emails = []MultiValue{{Value: "o@c.com"}} }, 0},
 		{"replace a list by nothing", DialectRFC, `{"op":"replace","path":"emails","value":[]}`, func(u *User) { u.Emails = nil }, 0},
 		{"add nothing to a list", DialectRFC, `{"op":"add","path":"emails","value":[]}`, func(*User) {}, 0},

@@ -23,7 +23,7 @@ func genUser(t *rapid.T) *User {
 		return ""
 	}
 	flag := func(label string) *bool {
-		return rapid.SampledFrom([]*bool{nil, ptr(true), ptr(false)}).Draw(t, label)
+		return rapid.SampledFrom([]*bool{nil, new(true), new(false)}).Draw(t, label)
 	}
 	values := func(label string) []MultiValue {
 		var list []MultiValue
@@ -46,7 +46,7 @@ func genUser(t *rapid.T) *User {
 		}
 	}
 	if rapid.Bool().Draw(t, "extension") {
-		u.Extensions = []any{&testExtension{CountryCode: "c" + str("country"), OrganizationIDs: rapid.SliceOf(rapid.Int64()).Draw(t, "organizations"), DefaultOrganizationID: ptr(rapid.Int64().Draw(t, "default"))}}
+		u.Extensions = []any{&testExtension{CountryCode: "c" + str("country"), OrganizationIDs: rapid.SliceOf(rapid.Int64()).Draw(t, "organizations"), DefaultOrganizationID: new(rapid.Int64().Draw(t, "default"))}}
 	}
 	return u
 }
@@ -107,7 +107,7 @@ func applyBoth(t interface {
 }, c *Codec[User], data []byte) {
 	t.Helper()
 	d := &dice{data: data}
-	u := &User{UserName: "u", Active: ptr(true)}
+	u := &User{UserName: "u", Active: new(true)}
 	for range d.roll(3) {
 		u.Emails = append(u.Emails, MultiValue{Value: pick(d, []string{"a@x.yy", "b@x.yy", "c@x.yy"}), Type: pick(d, modelTypes)})
 	}

@@ -2,6 +2,7 @@ package scim
 
 import (
 	"fmt"
+	"strings"
 
 	ast "github.com/scim2/filter-parser/v2"
 )
@@ -57,11 +58,11 @@ func (a *attribute) sub(name string) (*attribute, error) {
 }
 
 func (b *binding) urns() string {
-	s := b.urn
+	urns := []string{b.urn}
 	for _, x := range b.exts {
-		s += ", " + x.urn
+		urns = append(urns, x.urn)
 	}
-	return s
+	return strings.Join(urns, ", ")
 }
 
 // unknownError is a name that the resource type does not have, as opposed to

@@ -173,7 +173,7 @@ func TestOneLoginSendsItsOwnShapes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &User{UserName: "a", Active: ptr(true), Emails: []MultiValue{{Value: "a@b.cc"}}, Enterprise: &EnterpriseUser{Manager: &Manager{Value: "m"}}}
+	want := &User{UserName: "a", Active: new(true), Emails: []MultiValue{{Value: "a@b.cc"}}, Enterprise: &EnterpriseUser{Manager: &Manager{Value: "m"}}}
 	if d := cmp.Diff(want, u); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}

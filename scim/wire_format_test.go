@@ -284,7 +284,7 @@ func (f *wireFixture) directive(key, val string) (err error) {
 
 func wireList(val string, known []string) ([]string, error) {
 	var list []string
-	for _, s := range strings.Split(val, ",") {
+	for s := range strings.SplitSeq(val, ",") {
 		s = strings.TrimSpace(s)
 		if !slices.Contains(known, s) {
 			return nil, fmt.Errorf("%q is not one of %s", s, strings.Join(known, ", "))

@@ -59,7 +59,7 @@ func TestParse(t *testing.T) {
 		{"a decimal", `n ge -0.5e+3`, cmpExpr(attr("n"), ast.GE, json.Number("-0.5e+3"))},
 		{"escapes", `a eq "\"\\\/\b\f\n\r\t\u00e9\u00E9"`, cmpExpr(attr("a"), ast.EQ, "\"\\/\b\f\n\r\téé")},
 		{"a surrogate pair", `a eq "\ud83d\ude00"`, cmpExpr(attr("a"), ast.EQ, "😀")},
-		{"$ref", `manager.$ref pr`, cmpExpr(ast.AttributePath{AttributeName: "manager", SubAttribute: ptr("$ref")}, ast.PR, nil)},
+		{"$ref", `manager.$ref pr`, cmpExpr(ast.AttributePath{AttributeName: "manager", SubAttribute: new("$ref")}, ast.PR, nil)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := Parse(tt.in, Options{SubAttribute: true})
@@ -79,8 +79,6 @@ func TestParse(t *testing.T) {
 		})
 	}
 }
-
-func ptr(s string) *string { return &s }
 
 func TestParseRefuses(t *testing.T) {
 	deep := strings.Repeat("(", 17) + "a pr" + strings.Repeat(")", 17)
@@ -189,11 +187,11 @@ func TestParsePath(t *testing.T) {
 		want     ast.Path
 	}{
 		{"an attribute", `members`, ast.Path{AttributePath: attr("members")}},
-		{"a sub-attribute", `name.familyName`, ast.Path{AttributePath: ast.AttributePath{AttributeName: "name", SubAttribute: ptr("familyName")}}},
-		{"a URN", ent + ":manager.value", ast.Path{AttributePath: ast.AttributePath{URIPrefix: &ent, AttributeName: "manager", SubAttribute: ptr("value")}}},
+		{"a sub-attribute", `name.familyName`, ast.Path{AttributePath: ast.AttributePath{AttributeName: "name", SubAttribute: new("familyName")}}},
+		{"a URN", ent + ":manager.value", ast.Path{AttributePath: ast.AttributePath{URIPrefix: &ent, AttributeName: "manager", SubAttribute: new("value")}}},
 		{"a URN alone is cut at its last colon", ent, ast.Path{AttributePath: ast.AttributePath{URIPrefix: &bare, AttributeName: "User"}}},
 		{"a value path", `members[value eq "1"]`, ast.Path{AttributePath: attr("members"), ValueExpression: cmpExpr(attr("value"), ast.EQ, "1")}},
-		{"a value path with a sub-attribute", `emails[type eq "work"].value`, ast.Path{AttributePath: attr("emails"), ValueExpression: work, SubAttribute: ptr("value")}},
+		{"a value path with a sub-attribute", `emails[type eq "work"].value`, ast.Path{AttributePath: attr("emails"), ValueExpression: work, SubAttribute: new("value")}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := ParsePath(tt.in, Options{})
