@@ -133,53 +133,42 @@ func sameUpstream(ctx context.Context, rd store.Reader, p *store.Person) (*store
 
 // save commits a changed person with its event.
 func (s *Service) save(ctx context.Context, cl *claim, p *store.Person, e *store.Event, changed bool, intents ...*changeIntent) error {
-	ctx, cancel := commitContext(ctx)
-	defer cancel()
-	version := p.Version
-	err := s.store.Update(ctx, func(tx store.Tx) error {
-		p.Version = version
-		if err := cl.settle(tx); err != nil {
-			return err
-		}
-		if err := dropIntents(ctx, tx, p.Tenant, p.ID, intents...); err != nil {
-			return err
-		}
+	return s.finish(ctx, cl, p, e, intents, func(tx store.Tx) error {
 		if changed {
-			if err := tx.UpdatePerson(p); err != nil {
-				return err
-			}
-		} else if err := tx.SeePerson(p); err != nil {
-			return err
+			return tx.UpdatePerson(p)
 		}
-		return tx.AppendEvent(e)
+		return tx.SeePerson(p)
 	})
-	if err != nil {
-		return err
-	}
-	cl.done()
-	return nil
 }
 
 // bury commits a deletion with its event. learned says that p names an account
 // that its row does not.
 func (s *Service) bury(ctx context.Context, cl *claim, p *store.Person, e *store.Event, learned bool, intents ...*changeIntent) error {
+	return s.finish(ctx, cl, p, e, intents, func(tx store.Tx) error {
+		if learned {
+			if err := tx.SeePerson(p); err != nil { // the tombstone is to name the account
+				return err
+			}
+		}
+		return tx.DeletePerson(p, s.now())
+	})
+}
+
+// finish commits the end of a change: the row as write leaves it and the
+// event, while the leases are given up and the intents dropped.
+func (s *Service) finish(ctx context.Context, cl *claim, p *store.Person, e *store.Event, intents []*changeIntent, write func(store.Tx) error) error {
 	ctx, cancel := commitContext(ctx)
 	defer cancel()
 	version := p.Version
 	err := s.store.Update(ctx, func(tx store.Tx) error {
-		p.Version = version
+		p.Version = version // it may run again
 		if err := cl.settle(tx); err != nil {
 			return err
 		}
 		if err := dropIntents(ctx, tx, p.Tenant, p.ID, intents...); err != nil {
 			return err
 		}
-		if learned {
-			if err := tx.SeePerson(p); err != nil { // the tombstone is to name the account
-				return err
-			}
-		}
-		if err := tx.DeletePerson(p, s.now()); err != nil {
+		if err := write(tx); err != nil {
 			return err
 		}
 		return tx.AppendEvent(e)

@@ -105,7 +105,7 @@ func oneOf[T ~string](r *reader, path string, v T, have ...T) {
 		names[i] = string(have[i])
 	}
 	remedy := "use " + strings.Join(names, " or ")
-	if c := closest(string(v), names); c != "" {
+	if c := Closest(string(v), names); c != "" {
 		remedy = fmt.Sprintf("did you mean %q?", c)
 	}
 	r.fault(path, string(v), remedy, "unknown choice")

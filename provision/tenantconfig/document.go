@@ -92,7 +92,7 @@ func (r *reader) unknownKey(at, key string, fields map[string]value) {
 		}
 	}
 	remedy := "have " + strings.Join(have, ", ")
-	if c := closest(key, have); c != "" {
+	if c := Closest(key, have); c != "" {
 		remedy = fmt.Sprintf("did you mean %q?", c)
 		r.meant[strings.TrimSuffix(at, key)+c] = true
 	}

@@ -48,9 +48,9 @@ func (f Faults) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// closest is the one of have that is most like the word, or "" when none is
+// Closest is the one of have that is most like the word, or "" when none is
 // like enough to have been meant.
-func closest(word string, have []string) string {
+func Closest(word string, have []string) string {
 	best, bestDistance := "", max(2, len(word)/3)+1
 	for _, h := range have {
 		if d := distance(strings.ToLower(word), h); d < bestDistance {

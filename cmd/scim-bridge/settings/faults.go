@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/sharearefund/scim-bridge/provision/tenantconfig"
 )
 
 // Fault is one thing that is wrong with the settings.
@@ -96,7 +98,7 @@ func unknownKey(section, key string) *complaint {
 	if slices.Contains(siblings, key+"_env") && slices.Contains(siblings, key+"_file") {
 		return &complaint{"a secret does not belong in the settings", fmt.Sprintf("name a variable in %s_env or a file in %s_file", path, path)}
 	}
-	if near := closest(key, siblings); near != "" {
+	if near := tenantconfig.Closest(key, siblings); near != "" {
 		return &complaint{"unknown key", fmt.Sprintf("did you mean %s?", join(section, near))}
 	}
 	if len(elsewhere) > 0 {
@@ -110,39 +112,4 @@ func join(section, key string) string {
 		return key
 	}
 	return section + "." + key
-}
-
-// closest returns the name that differs least from s, or "" when all differ
-// in more than a third of their letters.
-func closest(s string, names []string) string {
-	best, least := "", 0
-	for _, name := range names {
-		d := distance(strings.ToLower(s), name)
-		if d <= max(1, len(name)/3) && (best == "" || d < least) {
-			best, least = name, d
-		}
-	}
-	return best
-}
-
-// distance counts the insertions, deletions and replacements of a byte that
-// turn a into b (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
