@@ -105,12 +105,7 @@ func (a Account) invitedTo(org int64) bool {
 // one whose invite expired or whose account is locked: none of that is the
 // identity provider's doing.
 func (a Account) ActiveIn(orgs []int64) bool {
-	for _, org := range orgs {
-		if a.hasAccess(org) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(orgs, a.hasAccess)
 }
 
 func (a Account) hasAccess(org int64) bool {

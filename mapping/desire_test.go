@@ -13,12 +13,10 @@ import (
 
 const tombstone = "0123456789abcdef0123456789ABCDEFjay@example.com"
 
-func pointer[T any](v T) *T { return &v }
-
 func work(v string) scim.MultiValue    { return scim.MultiValue{Value: v, Type: "Work"} }
-func primary(v string) scim.MultiValue { return scim.MultiValue{Value: v, Primary: pointer(true)} }
+func primary(v string) scim.MultiValue { return scim.MultiValue{Value: v, Primary: new(true)} }
 func home(v string) scim.MultiValue {
-	return scim.MultiValue{Value: v, Type: "home", Primary: pointer(false)}
+	return scim.MultiValue{Value: v, Type: "home", Primary: new(false)}
 }
 
 // wantBadRequest checks that err is a 400 whose detail says want.
@@ -190,7 +188,7 @@ func TestDesire(t *testing.T) {
 		wantErr  string
 	}{
 		{name: "least", user: scim.User{UserName: "jay@example.com"}, want: base},
-		{name: "inactive", user: scim.User{UserName: "jay@example.com", Active: pointer(false)}, want: with(func(d *mapping.Desire) { d.Active = false })},
+		{name: "inactive", user: scim.User{UserName: "jay@example.com", Active: new(false)}, want: with(func(d *mapping.Desire) { d.Active = false })},
 		{name: "profile", user: scim.User{
 			UserName: "jay@example.com", ExternalID: "00u1", Name: &scim.Name{GivenName: "Jay", FamilyName: "Jackson"},
 			Addresses: []scim.Address{{Type: "work", Country: "ca"}},
@@ -200,10 +198,10 @@ func TestDesire(t *testing.T) {
 		})},
 		{name: "the country stays", user: scim.User{UserName: "jay@example.com"}, previous: mapping.Profile{CountryID: "FR", FirstName: "Old"},
 			want: with(func(d *mapping.Desire) { d.Profile.CountryID = "FR" })},
-		{name: "organizations, each once", user: ext(mapping.UserExtension{OrganizationIDs: []int64{114, 113, 114}, DefaultOrganizationID: pointer(int64(114)), IdentityProviderID: pointer(int64(3))}),
+		{name: "organizations, each once", user: ext(mapping.UserExtension{OrganizationIDs: []int64{114, 113, 114}, DefaultOrganizationID: new(int64(114)), IdentityProviderID: new(int64(3))}),
 			want: with(func(d *mapping.Desire) { d.Organizations, d.IdentityProviderID = []int64{114, 113}, 3 })},
 		{name: "an organization of another tenant", user: ext(mapping.UserExtension{OrganizationIDs: []int64{113, 200}}), wantErr: "200 is not an organization of this tenant (have 113, 114)"},
-		{name: "a default that is none of them", user: ext(mapping.UserExtension{OrganizationIDs: []int64{113}, DefaultOrganizationID: pointer(int64(114))}), wantErr: "114 is not among the person's organizations (113)"},
+		{name: "a default that is none of them", user: ext(mapping.UserExtension{OrganizationIDs: []int64{113}, DefaultOrganizationID: new(int64(114))}), wantErr: "114 is not among the person's organizations (113)"},
 		{name: "no country", user: ext(mapping.UserExtension{CountryCode: "XX"}), wantErr: `"XX"`},
 		{name: "no address", user: scim.User{UserName: "jay"}, wantErr: "no e-mail address"},
 	} {

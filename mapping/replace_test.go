@@ -15,8 +15,8 @@ func TestReplacement(t *testing.T) {
 	kept := func(change func(*scim.User)) *scim.User {
 		u := &scim.User{
 			ID: cur.ID, Meta: cur.Meta, Groups: cur.Groups, Schemas: cur.Schemas, UserName: "jay@example.com",
-			Active: pointer(true), ExternalID: "00u1", Roles: cur.Roles,
-			Extensions: []any{&mapping.UserExtension{OrganizationIDs: []int64{113, 114}, DefaultOrganizationID: pointer(int64(113))}},
+			Active: new(true), ExternalID: "00u1", Roles: cur.Roles,
+			Extensions: []any{&mapping.UserExtension{OrganizationIDs: []int64{113, 114}, DefaultOrganizationID: new(int64(113))}},
 		}
 		change(u)
 		return u
@@ -30,17 +30,17 @@ func TestReplacement(t *testing.T) {
 		want *scim.User
 	}{
 		{name: "what is omitted is cleared, but for what must not be", body: scim.User{UserName: "jay@example.com"}, want: kept(func(*scim.User) {})},
-		{name: "what is sent is taken", body: scim.User{UserName: "jay@example.com", Title: "T", Active: pointer(false), ExternalID: "x", Roles: []scim.MultiValue{{Value: "y"}}},
+		{name: "what is sent is taken", body: scim.User{UserName: "jay@example.com", Title: "T", Active: new(false), ExternalID: "x", Roles: []scim.MultiValue{{Value: "y"}}},
 			want: kept(func(u *scim.User) {
-				u.Title, u.Active, u.ExternalID, u.Roles = "T", pointer(false), "x", []scim.MultiValue{{Value: "y"}}
+				u.Title, u.Active, u.ExternalID, u.Roles = "T", new(false), "x", []scim.MultiValue{{Value: "y"}}
 			})},
 		{name: "read-only attributes are not, nor the password", body: scim.User{
 			UserName: "jay@example.com", ID: "x", Meta: scim.Meta{Version: "x"}, Groups: []scim.GroupRef{{Value: "x"}}, Schemas: []string{"x"}, Password: "secret",
 		}, want: kept(func(*scim.User) {})},
 		{name: "part of the extension", body: scim.User{UserName: "jay@example.com", Extensions: []any{&mapping.UserExtension{CountryCode: "FR", OrganizationIDs: []int64{113}, AccountState: "x"}}},
-			want: kept(wish(mapping.UserExtension{CountryCode: "FR", OrganizationIDs: []int64{113}, DefaultOrganizationID: pointer(int64(113))}))},
-		{name: "an empty list is an omitted one", body: scim.User{UserName: "jay@example.com", Extensions: []any{&mapping.UserExtension{OrganizationIDs: []int64{}, IdentityProviderID: pointer(int64(3))}}},
-			want: kept(wish(mapping.UserExtension{OrganizationIDs: []int64{113, 114}, DefaultOrganizationID: pointer(int64(113)), IdentityProviderID: pointer(int64(3))}))},
+			want: kept(wish(mapping.UserExtension{CountryCode: "FR", OrganizationIDs: []int64{113}, DefaultOrganizationID: new(int64(113))}))},
+		{name: "an empty list is an omitted one", body: scim.User{UserName: "jay@example.com", Extensions: []any{&mapping.UserExtension{OrganizationIDs: []int64{}, IdentityProviderID: new(int64(3))}}},
+			want: kept(wish(mapping.UserExtension{OrganizationIDs: []int64{113, 114}, DefaultOrganizationID: new(int64(113)), IdentityProviderID: new(int64(3))}))},
 		{name: "an extension of nil", body: scim.User{UserName: "jay@example.com", Extensions: []any{nil}}, want: kept(func(*scim.User) {})},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -52,8 +52,8 @@ func TestReplacement(t *testing.T) {
 }
 
 func TestReplacementWithoutExtension(t *testing.T) {
-	cur := &scim.User{ID: "id-1", Active: pointer(false)}
-	want := &scim.User{ID: "id-1", UserName: "jay", Active: pointer(false)}
+	cur := &scim.User{ID: "id-1", Active: new(false)}
+	want := &scim.User{ID: "id-1", UserName: "jay", Active: new(false)}
 	if diff := cmp.Diff(want, mapping.Replacement(cur, &scim.User{UserName: "jay"})); diff != "" {
 		t.Fatalf("-want +got:\n%s", diff)
 	}
@@ -70,7 +70,7 @@ func TestAdopted(t *testing.T) {
 		wantName   *scim.Name
 	}{
 		{name: "says little", wantActive: true, wantName: &scim.Name{GivenName: "Jay", FamilyName: "Jackson"}},
-		{name: "inactive", body: scim.User{Active: pointer(false)}, wantName: &scim.Name{GivenName: "Jay", FamilyName: "Jackson"}},
+		{name: "inactive", body: scim.User{Active: new(false)}, wantName: &scim.Name{GivenName: "Jay", FamilyName: "Jackson"}},
 		{name: "one name", body: scim.User{Name: &scim.Name{GivenName: "Jamie"}}, wantActive: true, wantName: &scim.Name{GivenName: "Jamie", FamilyName: "Jackson"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -16,16 +16,16 @@ var monday = time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)
 // jay is what a client said of Jay.
 func jay() *scim.User {
 	return &scim.User{
-		UserName: "Jay@Example.com", ExternalID: "00u1", DisplayName: "Jay J", Title: "Buyer", Active: pointer(true), Password: "secret",
+		UserName: "Jay@Example.com", ExternalID: "00u1", DisplayName: "Jay J", Title: "Buyer", Active: new(true), Password: "secret",
 		Name:         &scim.Name{GivenName: "Jay", FamilyName: "Jackson", MiddleName: "Q"},
-		Emails:       []scim.MultiValue{{Value: "jay@example.com", Type: "work", Primary: pointer(true)}, {Value: "jay@home.example", Type: "home"}},
-		PhoneNumbers: []scim.MultiValue{{Value: "1", Type: "work", Primary: pointer(true)}},
+		Emails:       []scim.MultiValue{{Value: "jay@example.com", Type: "work", Primary: new(true)}, {Value: "jay@home.example", Type: "home"}},
+		PhoneNumbers: []scim.MultiValue{{Value: "1", Type: "work", Primary: new(true)}},
 		IMs:          []scim.MultiValue{{Value: "im"}}, Photos: []scim.MultiValue{{Value: "photo"}},
-		Addresses: []scim.Address{{Type: "work", Country: "ca", Locality: "Toronto", Primary: pointer(true)}},
-		Groups:    []scim.GroupRef{{Value: "g"}}, Roles: []scim.MultiValue{{Value: "r", Primary: pointer(false)}},
+		Addresses: []scim.Address{{Type: "work", Country: "ca", Locality: "Toronto", Primary: new(true)}},
+		Groups:    []scim.GroupRef{{Value: "g"}}, Roles: []scim.MultiValue{{Value: "r", Primary: new(false)}},
 		Entitlements: []scim.MultiValue{{Value: "e"}}, X509Certificates: []scim.MultiValue{{Value: "x"}},
 		Enterprise: &scim.EnterpriseUser{Department: "D", Manager: &scim.Manager{Value: "m"}},
-		Extensions: []any{&mapping.UserExtension{OrganizationIDs: []int64{113, 114}, DefaultOrganizationID: pointer(int64(113))}},
+		Extensions: []any{&mapping.UserExtension{OrganizationIDs: []int64{113, 114}, DefaultOrganizationID: new(int64(113))}},
 	}
 }
 
@@ -50,15 +50,15 @@ func roleView(m mapping.MembershipView) *mapping.RoleView {
 }
 
 func TestViewOfManaged(t *testing.T) {
-	viewer := mapping.MembershipView{OrganizationID: pointer(int64(113)), RoleID: pointer(int64(5)), RoleName: "Viewer", RoleWeight: pointer(int64(10)), State: "active", Because: "default role"}
-	manager := mapping.MembershipView{OrganizationID: pointer(int64(114)), RoleID: pointer(int64(3)), RoleName: "Manager", RoleWeight: pointer(int64(50)), State: "active", Because: "held upstream"}
+	viewer := mapping.MembershipView{OrganizationID: new(int64(113)), RoleID: new(int64(5)), RoleName: "Viewer", RoleWeight: new(int64(10)), State: "active", Because: "default role"}
+	manager := mapping.MembershipView{OrganizationID: new(int64(114)), RoleID: new(int64(3)), RoleName: "Manager", RoleWeight: new(int64(50)), State: "active", Because: "held upstream"}
 	base := func() *scim.User {
 		u := jay()
 		u.Password, u.Groups, u.ID = "", nil, "id-1"
 		u.Meta = scim.Meta{ResourceType: "User", Created: monday, LastModified: monday.Add(time.Hour), Location: "https://bridge.example/scim/v2/Users/id-1"}
 		u.Extensions = []any{&mapping.UserExtension{
-			OrganizationIDs: []int64{113, 114}, DefaultOrganizationID: pointer(int64(113)),
-			Managed: pointer(true), AccountState: "active", Invite: &mapping.InviteView{ID: "inv_1", State: "accepted", ExpiresAt: monday},
+			OrganizationIDs: []int64{113, 114}, DefaultOrganizationID: new(int64(113)),
+			Managed: new(true), AccountState: "active", Invite: &mapping.InviteView{ID: "inv_1", State: "accepted", ExpiresAt: monday},
 			EffectiveRole: roleView(viewer), Memberships: []mapping.MembershipView{viewer, manager},
 		}}
 		return u
@@ -82,7 +82,7 @@ func TestViewOfManaged(t *testing.T) {
 		{name: "upstream's address", account: func(a *mapping.Account) { a.Email = "new@example.com" }, want: func(u *scim.User) { u.Emails[0].Value = "new@example.com" }},
 		{name: "upstream's address where the user name was it", known: func(k *mapping.Known) { k.Desired.Emails = nil }, account: func(a *mapping.Account) { a.Email = "new@example.com" },
 			want: func(u *scim.User) {
-				u.Emails = []scim.MultiValue{{Value: "new@example.com", Type: "work", Primary: pointer(true)}}
+				u.Emails = []scim.MultiValue{{Value: "new@example.com", Type: "work", Primary: new(true)}}
 			}},
 		{name: "upstream's country", account: func(a *mapping.Account) { a.CountryID = "FR" }, want: func(u *scim.User) { u.Addresses[0].Country = "FR" }},
 		{name: "upstream's country before the extension's", known: func(k *mapping.Known) { mapping.Extension(k.Desired).CountryCode = "ca" }, account: func(a *mapping.Account) { a.CountryID = "FR" },
@@ -93,12 +93,12 @@ func TestViewOfManaged(t *testing.T) {
 		{name: "what was not applied", account: func(a *mapping.Account) { a.DefaultOrganizationID, a.IdentityProviderID = 114, 1 },
 			known: func(k *mapping.Known) {
 				k.Desired.Name.GivenName, k.Desired.Emails[0].Value, k.Desired.Addresses[0].Country = "James", "other@example.com", "FR"
-				mapping.Extension(k.Desired).IdentityProviderID = pointer(int64(2))
+				mapping.Extension(k.Desired).IdentityProviderID = new(int64(2))
 			},
 			want: func(u *scim.User) {
 				u.Name.GivenName, u.Emails[0].Value, u.Addresses[0].Country = "James", "other@example.com", "FR"
 				e := ext(u)
-				e.IdentityProviderID = pointer(int64(2))
+				e.IdentityProviderID = new(int64(2))
 				e.EffectiveRole = roleView(manager)
 				e.NotApplied = []string{"emails", "name.givenName", "addresses.country", "defaultOrganizationId", "identityProviderId"}
 			}},
@@ -111,17 +111,17 @@ func TestViewOfManaged(t *testing.T) {
 		{name: "locked is active", account: func(a *mapping.Account) { a.State = "locked" }, want: func(u *scim.User) { ext(u).AccountState = "locked" }},
 		{name: "suspended is not", account: func(a *mapping.Account) { a.Memberships[0].State, a.Memberships[1].State = "suspended", "suspended" },
 			want: func(u *scim.User) {
-				u.Active = pointer(false)
+				u.Active = new(false)
 				ext(u).Memberships[0].State, ext(u).Memberships[1].State = "suspended", "suspended"
 			}},
 		{name: "others' access is nothing to us", account: func(a *mapping.Account) { a.Memberships = a.Memberships[2:] },
 			want: func(u *scim.User) {
-				u.Active = pointer(false)
+				u.Active = new(false)
 				ext(u).Memberships, ext(u).EffectiveRole = nil, nil
 			}},
 		{name: "nobody upstream", account: func(a *mapping.Account) { *a = mapping.Account{} },
 			want: func(u *scim.User) {
-				u.Active, u.Meta.LastModified = pointer(false), monday
+				u.Active, u.Meta.LastModified = new(false), monday
 				e := ext(u)
 				e.AccountState, e.Invite, e.EffectiveRole, e.Memberships = "", nil, nil, nil
 			}},
@@ -130,7 +130,7 @@ func TestViewOfManaged(t *testing.T) {
 		},
 			want: func(u *scim.User) {
 				e := ext(u)
-				e.Memberships[0] = mapping.MembershipView{OrganizationID: pointer(int64(113)), RoleID: pointer(int64(99)), State: "active", Because: "held upstream"}
+				e.Memberships[0] = mapping.MembershipView{OrganizationID: new(int64(113)), RoleID: new(int64(99)), State: "active", Because: "held upstream"}
 				e.EffectiveRole = roleView(e.Memberships[0])
 			}},
 	} {
@@ -193,7 +193,7 @@ func TestViewOfUnmanaged(t *testing.T) {
 	if got.UserName != a.Email || got.ExternalID != "" || got.Title != "" || mapping.Extension(got).CountryCode != "CA" || *mapping.Extension(got).Managed {
 		t.Fatalf("got %+v with %+v", got, mapping.Extension(got))
 	}
-	if diff := cmp.Diff([]scim.MultiValue{{Value: a.Email, Type: "work", Primary: pointer(true)}}, got.Emails); diff != "" {
+	if diff := cmp.Diff([]scim.MultiValue{{Value: a.Email, Type: "work", Primary: new(true)}}, got.Emails); diff != "" {
 		t.Fatalf("emails (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff(&scim.Name{GivenName: "Jay", FamilyName: "Jackson"}, got.Name); diff != "" {

@@ -241,14 +241,14 @@ func (d *demo) startSandbox(ctx context.Context, l net.Listener, dir string) (st
 
 // setUp makes the tenant and the token, or finds those of an earlier run.
 func (d *demo) setUp(ctx context.Context, o *office, b *bridge.Bridge, sandboxURL string) (token string, err error) {
-	config, err := tenantconfig.Parse([]byte(fmt.Sprintf(`
+	config, err := tenantconfig.Parse(fmt.Appendf(nil, `
 slug: %s
 name: Acme
 upstream: {base_url: %q, client_id: %s, client_secret_env: SECRET}
 organizations: [113, 114]
 domains: [example.com]
 default_role: Viewer
-`, demoTenant, sandboxURL, sandboxClient)), func(string) (string, bool) { return sandboxSecret, true }, os.ReadFile)
+`, demoTenant, sandboxURL, sandboxClient), func(string) (string, bool) { return sandboxSecret, true }, os.ReadFile)
 	if err != nil {
 		return "", err
 	}

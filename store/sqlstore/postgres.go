@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"strconv"
 	"sync"
@@ -97,9 +98,7 @@ func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseco
 // longer than a statement otherwise may.
 func migratePostgres(ctx context.Context, conf pgx.ConnConfig, logger *slog.Logger) error {
 	conf.RuntimeParams = map[string]string{"application_name": "scim-bridge migration"}
-	for name, value := range conf.Config.RuntimeParams {
-		conf.RuntimeParams[name] = value
-	}
+	maps.Copy(conf.RuntimeParams, conf.Config.RuntimeParams)
 	db := stdlib.OpenDB(conf)
 	defer db.Close()
 	if err := db.PingContext(ctx); err != nil {

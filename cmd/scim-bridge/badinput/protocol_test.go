@@ -1,6 +1,7 @@
 package badinput
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/sharearefund/scim-bridge/cmd/scim-bridge/bridge/bridgetest"
@@ -58,11 +59,12 @@ func protocol() []attempt {
 }
 
 func manyTags(n int) string {
-	s := `"a"`
+	var s strings.Builder
+	s.WriteString(`"a"`)
 	for range n {
-		s += `,"a"`
+		s.WriteString(`,"a"`)
 	}
-	return s
+	return s.String()
 }
 
 func silent(t *testing.T, _ *rig, res bridgetest.Response, _ []sandbox.Entry) {

@@ -69,7 +69,7 @@ func invisible() []attempt {
 			refusedPost(fmt.Sprintf("%s U+%04X in an e-mail", row, r), bodyWith(`"userName":"{new}"`, `"emails":[{"type":"work","value":`+v+`}]`), 400, value, append(detail, "emails[0].value")...),
 			operations(fmt.Sprintf("%s U+%04X in a PATCH of userName", row, r), 400, value, `{"op":"replace","path":"userName","value":`+v+`}`, append(detail, "userName")...))
 	}
-	for r := rune(0); r < 0x20; r++ {
+	for r := range rune(0x20) {
 		refuse("U37", r)
 	}
 	for r := rune(0x7f); r < 0xa0; r++ {
@@ -285,7 +285,6 @@ func readOnly() []attempt {
 func opaque() []attempt {
 	var all []attempt
 	for _, v := range []string{"1", "0", "admin", "../x", "..%2f..", "{id}", "{name}", "*", "' OR 1=1 --", "113", "{ext}", "💥"} {
-		v := v
 		all = append(all, attempt{row: "U56 externalId " + v, body: user(`"externalId":"` + v + `"`), fresh: v == "{ext}", status: 201, effects: 1, check: invited}.
 			then(func(t *testing.T, r *rig, res bridgetest.Response, _ []sandbox.Entry) {
 				if res.ID() == r.bound.id || res.JSON("externalId") == nil {

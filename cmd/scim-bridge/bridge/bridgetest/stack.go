@@ -182,7 +182,7 @@ func (r Response) JSON(path string) any {
 	if json.Unmarshal(r.Body, &v) != nil {
 		return nil
 	}
-	for _, key := range strings.Split(path, ".") {
+	for key := range strings.SplitSeq(path, ".") {
 		switch x := v.(type) {
 		case map[string]any:
 			v = x[key]
