@@ -289,6 +289,7 @@ func (k *changing) understand() error {
 	if k.want, err = k.pol.DesireOf(k.after, k.run.cur, previous); err != nil {
 		return err
 	}
+	k.restore()
 	return k.traced()
 }
 

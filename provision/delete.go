@@ -6,6 +6,7 @@ import (
 
 	"github.com/sharearefund/scim-bridge/mapping"
 	"github.com/sharearefund/scim-bridge/scim"
+	"github.com/sharearefund/scim-bridge/store"
 )
 
 // DeleteUser takes the person out of every organization of the tenant, access
@@ -55,12 +56,16 @@ func (k *changing) remove(ctx context.Context) error {
 	}
 	account := k.run.cur.UserID
 	plan := func() mapping.Plan { return k.pol.PlanRemoval(k.run.cur) }
+	if err := k.farewell(ctx, plan()); err != nil {
+		return err
+	}
 	_, err := k.run.reach(ctx, k.want, plan)
 	if errors.Is(err, errGone) {
 		err = nil
 	}
 	if err != nil {
 		k.s.abandon(ctx, k.run, k.rec)
+		k.withdraw(ctx, err)
 		return err
 	}
 	inactive := false
@@ -75,9 +80,28 @@ func (k *changing) remove(ctx context.Context) error {
 	if learned {
 		k.rec.row.UserID = account
 	}
-	if err := k.s.bury(ctx, k.cl, k.rec.row, e, learned, k.was); err != nil {
+	if err := k.s.bury(ctx, k.cl, k.rec.row, e, learned, k.was, k.intent); err != nil {
 		return err
 	}
 	k.s.remap(ctx, &old, nil)
 	return nil
+}
+
+// farewell leaves an intent where the removal takes several steps: a client
+// that changes its mind half-way is to get back what the first ones took.
+func (k *changing) farewell(ctx context.Context, plan mapping.Plan) error {
+	if len(plan.Steps) < 2 {
+		return nil
+	}
+	k.intent = &changeIntent{Organizations: k.heldBefore()}
+	if k.was != nil {
+		k.intent.Email, k.intent.Since = k.was.Email, k.was.Since
+	}
+	p := k.rec.row
+	return k.s.store.Update(ctx, func(tx store.Tx) error {
+		if err := k.cl.verify(tx); err != nil {
+			return err
+		}
+		return k.intent.put(ctx, tx, p.Tenant, p.ID, k.begun())
+	})
 }

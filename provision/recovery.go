@@ -28,6 +28,8 @@ type changeIntent struct {
 	Email string `json:"email,omitzero"`
 	// Since is when the first attempt to make that began.
 	Since time.Time `json:"since,omitzero"`
+	// Organizations are those that held the person before the first step.
+	Organizations []int64 `json:"organizations,omitempty"`
 }
 
 const intentChange = "change"
@@ -85,7 +87,7 @@ func dropIntents(ctx context.Context, tx store.Tx, tenant, id string, intents ..
 
 // intend says what this attempt is about to do.
 func (k *changing) intend(plan mapping.Plan) {
-	k.intent = &changeIntent{Active: k.want.Active}
+	k.intent = &changeIntent{Active: k.want.Active, Organizations: k.heldBefore()}
 	makes := slices.ContainsFunc(plan.Steps, func(s mapping.Step) bool {
 		return s.Kind == mapping.StepInvite || s.Kind == mapping.StepCreate || slices.Contains(s.Fields, "email")
 	})
@@ -97,6 +99,39 @@ func (k *changing) intend(plan mapping.Plan) {
 		k.intent.Since = k.was.Since
 	}
 	k.run.since = k.intent.Since
+}
+
+// heldBefore are the organizations that held the person before the first step
+// of this attempt, or of the one that was cut short.
+func (k *changing) heldBefore() []int64 {
+	if k.was != nil && len(k.was.Organizations) > 0 {
+		return k.was.Organizations
+	}
+	if access := k.run.cur.AccessIn(k.pol.Organizations); len(access) > 0 {
+		return access
+	}
+	return k.run.cur.HeldIn(k.pol.Organizations)
+}
+
+// restore asks for the organizations that an attempt which was cut short had
+// begun to take away, unless the client names others.
+func (k *changing) restore() {
+	if k.was == nil || !k.want.Active {
+		return
+	}
+	if e := mapping.Extension(k.after); e != nil && len(e.OrganizationIDs) > 0 {
+		return
+	}
+	due := slices.DeleteFunc(slices.Clone(k.was.Organizations), func(org int64) bool {
+		return !slices.Contains(k.pol.Organizations, org)
+	})
+	if len(due) == 0 {
+		return
+	}
+	k.want.Organizations = union(due, k.want.Organizations)
+	k.want.Untouched = slices.DeleteFunc(slices.Clone(k.want.Untouched), func(org int64) bool {
+		return slices.Contains(due, org)
+	})
 }
 
 // foresee leaves the intent before a step that only showed on the way.

@@ -419,3 +419,36 @@ func TestLostCreateIsRecognisedBeforeItShows(t *testing.T) {
 		equal(t, "mails", mails(s, "lou@example.com"), 1)
 	})
 }
+
+// half starts to delete a person and fails at the second organization.
+func half(t *testing.T, s *bridgetest.Stack) (id string) {
+	t.Helper()
+	id = s.Must(201, "POST", "/Users", bridgetest.User("half@example.com")).ID()
+	if err := s.Sandbox.Accept("half@example.com"); err != nil {
+		t.Fatal(err)
+	}
+	s.Must(200, "GET", "/Users/"+id, "")
+	if err := s.Sandbox.SetFaults([]sandbox.Rule{{Operation: "remove_user", After: 1, Status: 503}}); err != nil {
+		t.Fatal(err)
+	}
+	s.Must(503, "DELETE", "/Users/"+id, "")
+	equal(t, "access after half a removal", len(access(s, "half@example.com")), 0)
+	if err := s.Sandbox.SetFaults(nil); err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+func TestDeleteThatStoppedHalfWayStaysSo(t *testing.T) {
+	inBothModes(t, func(t *testing.T, s *bridgetest.Stack) {
+		s.Must(200, "PATCH", "/Users/"+half(t, s), bridgetest.PatchOp(`{"op":"replace","path":"title","value":"Dr"}`))
+		equal(t, "access after a request that does not mention it", len(access(s, "half@example.com")), 0)
+	})
+}
+
+func TestDeleteThatStoppedHalfWayIsTakenBack(t *testing.T) {
+	inBothModes(t, func(t *testing.T, s *bridgetest.Stack) {
+		s.Must(200, "PUT", "/Users/"+half(t, s), bridgetest.User("half@example.com"))
+		equal(t, "access", fmt.Sprint(access(s, "half@example.com")), "[113 114]")
+	})
+}

@@ -46,6 +46,8 @@ func upstreamRefusal(e *upstream.Error) *scim.Error {
 		return forbiddenRefusal(e)
 	case upstream.Conflict:
 		return conflictRefusal(e)
+	case upstream.NotFound:
+		return scim.Unavailable(after, "the user's state at Share A Refund does not show yet: send the request again").Because(e)
 	case upstream.RateLimited:
 		return scim.TooManyRequests(max(e.RetryAfter, time.Second), "Share A Refund's rate limit for this tenant is reached: send the request again later").Because(e)
 	case upstream.Unauthorized:

@@ -17,9 +17,6 @@ type wanted struct {
 	exists, active bool
 	given          string
 	email          string
-	// leaving says that a DELETE was sent and not answered for good: the
-	// client goes on with that.
-	leaving bool
 }
 
 // troubles are what may happen while clients work.
@@ -95,7 +92,6 @@ func (r *rig) live(p *process, w *wanted, dice int, name string, accepts bool) {
 	}
 	id, _ := p.do("GET", byUserName(w.email), "").JSON("Resources.0.id").(string)
 	switch {
-	case w.leaving:
 	case !w.exists || dice == 0 && id == "":
 		w.exists, w.active, w.given = true, true, name
 		p.do("POST", "/Users", w.body())
@@ -105,14 +101,14 @@ func (r *rig) live(p *process, w *wanted, dice int, name string, accepts bool) {
 	case dice <= 3:
 		w.active = !w.active
 	case dice == 4:
-		w.exists, w.leaving = false, true
+		w.exists = false
 	}
 	if id == "" {
 		return // the client comes back later
 	}
 	switch {
-	case w.leaving:
-		w.leaving = p.do("DELETE", "/Users/"+id, "").passing()
+	case !w.exists:
+		p.do("DELETE", "/Users/"+id, "")
 	case dice <= 1:
 		p.do("PATCH", "/Users/"+id, patch(fmt.Sprintf(`{"op":"replace","path":"name.givenName","value":%q}`, w.given)))
 	case dice <= 3:
