@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -31,6 +32,10 @@ var sqlitePragmas = []struct{ name, set, read string }{
 	// What a savepoint keeps to be taken back goes to memory, not to a file.
 	{"temp_store", "MEMORY", "2"},
 }
+
+// openPatience is how long opening waits for other processes to prepare the
+// file.
+const openPatience = 10 * time.Second
 
 func newSQLiteDialect(now func() time.Time) *dialect {
 	return &dialect{
@@ -79,10 +84,12 @@ func openSQLite(ctx context.Context, path string, o Options) (*sqlStore, error) 
 	}
 	b.reads.SetMaxOpenConns(conns)
 	b.reads.SetMaxIdleConns(conns)
-	err = checkPragmas(ctx, b.writes)
-	if err == nil {
-		err = migrate(ctx, b.writes, goose.DialectSQLite3, o.Logger)
-	}
+	err = whileBusy(ctx, func() error {
+		if err := checkPragmas(ctx, b.writes); err != nil {
+			return err
+		}
+		return migrate(ctx, b.writes, goose.DialectSQLite3, o.Logger)
+	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%w (database file %q)", err, path), b.reads.Close(), b.writes.Close())
 	}
@@ -91,6 +98,23 @@ func openSQLite(ctx context.Context, path string, o Options) (*sqlStore, error) 
 	d := newSQLiteDialect(o.Now)
 	b.writer = newWriter(b.writes, d, o.GroupWindow)
 	return &sqlStore{reader: reader{d: d, q: b}, b: b}, nil
+}
+
+// whileBusy tries again while other processes prepare the file at the same
+// time: SQLite does not wait for the locks of a change of the journal's mode,
+// whatever busy_timeout says (https://sqlite.org/wal.html, "Sometimes Queries
+// Return SQLITE_BUSY In WAL Mode").
+func whileBusy(ctx context.Context, f func() error) error {
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		err := f()
+		if e, ok := errors.AsType[*sqlite.Error](err); err == nil || ok && e.Code()&0xff == sqlite3.SQLITE_BUSY {
+			return struct{}{}, err
+		}
+		return struct{}{}, backoff.Permanent(err)
+	}, backoff.WithBackOff(&backoff.ExponentialBackOff{
+		InitialInterval: 10 * time.Millisecond, RandomizationFactor: 0.5, Multiplier: 1.5, MaxInterval: 200 * time.Millisecond,
+	}), backoff.WithMaxElapsedTime(openPatience))
+	return err
 }
 
 // createFile makes sure that the file exists and is its owner's alone when new.
