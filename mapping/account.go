@@ -40,6 +40,9 @@ type Account struct {
 	Memberships           []Membership `json:"memberships,omitempty"`
 	DefaultOrganizationID int64        `json:"default_organization_id,omitempty"`
 	IdentityProviderID    int64        `json:"identity_provider_id,omitempty"`
+	// CameFrom is the id of the invite that the account came from; "" when it
+	// came from none.
+	CameFrom string `json:"came_from,omitempty"`
 	// Invite is the person's latest invite that we know of.
 	Invite    *Invite   `json:"invite,omitempty"`
 	CreatedAt time.Time `json:"created_at,omitzero"`
@@ -157,7 +160,7 @@ func (a Account) SharedBeyond(orgs []int64) bool {
 func (a Account) Equal(b Account) bool {
 	if a.UserID != b.UserID || a.Email != b.Email || a.FirstName != b.FirstName || a.LastName != b.LastName ||
 		a.CountryID != b.CountryID || a.OtherID != b.OtherID || a.State != b.State ||
-		a.DefaultOrganizationID != b.DefaultOrganizationID || a.IdentityProviderID != b.IdentityProviderID ||
+		a.DefaultOrganizationID != b.DefaultOrganizationID || a.IdentityProviderID != b.IdentityProviderID || a.CameFrom != b.CameFrom ||
 		!a.UpdatedAt.Equal(b.UpdatedAt) || !slices.Equal(a.Memberships, b.Memberships) {
 		return false
 	}

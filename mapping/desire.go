@@ -160,6 +160,23 @@ func (p *Policy) known(e *UserExtension) *UserExtension {
 	return k
 }
 
+// CheckProvider refuses a change to an identity provider that upstream does not
+// have enabled. One that was named before stays, whatever became of it: it must
+// not stand in the way of other changes. before is nil for a new person.
+func (p *Policy) CheckProvider(before, after *scim.User) error {
+	is := Extension(after)
+	if is == nil || is.IdentityProviderID == nil || p.IdentityProviders == nil || slices.Contains(p.IdentityProviders, *is.IdentityProviderID) {
+		return nil
+	}
+	if before != nil {
+		if was := Extension(before); was != nil && was.IdentityProviderID != nil && *was.IdentityProviderID == *is.IdentityProviderID {
+			return nil
+		}
+	}
+	return scim.BadRequest(scim.TypeInvalidValue, "%s:identityProviderId: %d is not an enabled identity provider of Share A Refund (have %s)",
+		UserExtensionURN, *is.IdentityProviderID, joinIDs(p.IdentityProviders))
+}
+
 func joinIDs(ids []int64) string {
 	s := make([]string, len(ids))
 	for i, id := range ids {

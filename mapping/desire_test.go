@@ -276,3 +276,34 @@ func TestDesireOf(t *testing.T) {
 		})
 	}
 }
+
+func TestCheckProvider(t *testing.T) {
+	policy := &mapping.Policy{IdentityProviders: []int64{1, 2}}
+	naming := func(id int64) *scim.User {
+		return &scim.User{Extensions: []any{&mapping.UserExtension{IdentityProviderID: &id}}}
+	}
+	for _, tt := range []struct {
+		name          string
+		policy        *mapping.Policy
+		before, after *scim.User
+		wantErr       string
+	}{
+		{name: "none", policy: policy, after: &scim.User{}},
+		{name: "an enabled one", policy: policy, after: naming(2)},
+		{name: "another one", policy: policy, after: naming(4), wantErr: "4 is not an enabled identity provider of Share A Refund (have 1, 2)"},
+		{name: "another one than before", policy: policy, before: naming(1), after: naming(4), wantErr: "identityProviderId"},
+		{name: "the same as before", policy: policy, before: naming(4), after: naming(4)},
+		{name: "not known which there are", policy: &mapping.Policy{}, after: naming(4)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			err := tt.policy.CheckProvider(tt.before, tt.after)
+			if tt.wantErr == "" {
+				if err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			wantBadRequest(t, err, tt.wantErr)
+		})
+	}
+}

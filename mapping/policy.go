@@ -41,6 +41,9 @@ type Policy struct {
 	Roles []Role
 	// IdentityProviderID is named by invites; 0 names none.
 	IdentityProviderID int64
+	// IdentityProviders are those that upstream has enabled; nil: not known,
+	// and any may be named.
+	IdentityProviders []int64
 	// CreateAccounts makes accounts at once (create_user) where the default
 	// sends invites.
 	CreateAccounts bool

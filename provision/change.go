@@ -209,6 +209,9 @@ func (k *changing) refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := k.rec.ripen(acc); err != nil {
+		return err
+	}
 	k.run.cur, k.run.fresh = acc, true
 	return k.trace(ctx)
 }
@@ -281,6 +284,9 @@ func (k *changing) understand() error {
 	}
 	if k.leaving {
 		return k.traced()
+	}
+	if err := k.pol.CheckProvider(k.before, k.after); err != nil {
+		return err
 	}
 	previous := k.rec.written
 	if !k.rec.row.Managed {

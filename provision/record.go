@@ -22,6 +22,8 @@ type record struct {
 	// unsettled says that an attempt of ours was cut short, so that seen may
 	// be older than what upstream shows.
 	unsettled bool
+	// ripened says that written changed with what was seen.
+	ripened bool
 }
 
 func readRecord(p *store.Person) (*record, error) {
@@ -51,10 +53,31 @@ func (r *record) desired(codec *scim.Codec[scim.User]) (*scim.User, error) {
 	return u, nil
 }
 
+// ripen is for the first look at somebody whom an invite made ours: what the
+// invite answered did not tell a new account from one that other organizations
+// held before. Of such a one nothing was written, so that what the client said
+// was not applied, rather than changed by somebody since.
+func (r *record) ripen(acc mapping.Account) error {
+	p := r.row
+	invited := p.Managed && p.Created && r.seen.UpdatedAt.IsZero() && acc.UserID != 0 && len(p.InviteIDs) > 0
+	if !invited || slices.Contains(p.InviteIDs, acc.CameFrom) || acc.Profile() == r.written {
+		return nil
+	}
+	written, err := json.Marshal(acc.Profile())
+	if err != nil {
+		return err
+	}
+	r.written, p.LastWritten, r.ripened = acc.Profile(), written, true
+	return nil
+}
+
 // see notes what upstream shows. The names by which a person is found follow
 // upstream where it is the authority: everywhere for an unmanaged person, in
 // the address that somebody changed there for a managed one.
 func (r *record) see(acc mapping.Account, at time.Time) error {
+	if err := r.ripen(acc); err != nil {
+		return err
+	}
 	text, err := json.Marshal(acc)
 	if err != nil {
 		return err
@@ -88,7 +111,7 @@ func (r *record) see(acc mapping.Account, at time.Time) error {
 // person goes by the new names, the old ones stay.
 func (r *record) put(ctx context.Context, tx store.Tx, before *store.Person) error {
 	p := r.row
-	if p.FoldedUserName == before.FoldedUserName && slices.Equal(p.AnyEmails, before.AnyEmails) {
+	if p.FoldedUserName == before.FoldedUserName && slices.Equal(p.AnyEmails, before.AnyEmails) && !r.ripened {
 		return tx.SeePerson(p)
 	}
 	for _, find := range []func() (*store.Person, error){

@@ -99,7 +99,7 @@ func accountOf(a *upstream.Account, orgs []int64, known *mapping.Invite, now tim
 	acc := mapping.Account{
 		UserID: a.ID, Email: a.Email, FirstName: a.FirstName, LastName: a.LastName, CountryID: a.CountryID,
 		OtherID: a.OtherID, State: a.AccountState, DefaultOrganizationID: a.DefaultOrganizationID,
-		IdentityProviderID: a.IdentityProviderID, CreatedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt,
+		IdentityProviderID: a.IdentityProviderID, CameFrom: a.InviteID, CreatedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt,
 	}
 	for _, m := range a.Memberships {
 		acc.Memberships = append(acc.Memberships, mapping.Membership(m))

@@ -407,3 +407,19 @@ func TestPersonWhoIsGoneUpstream(t *testing.T) {
 		t.Error("the id is used again")
 	}
 }
+
+// TestPersonHeldElsewhereIsShownAsSentAndNotApplied invites somebody whose
+// account another organization had before.
+func TestPersonHeldElsewhereIsShownAsSentAndNotApplied(t *testing.T) {
+	inBothModes(t, func(t *testing.T, s *bridgetest.Stack) {
+		body := `{"userName":"owner200@sharearefund.example","name":{"givenName":"Xe","familyName":"Ypsilon"}}`
+		id := s.Must(201, "POST", "/Users", body).ID()
+		for range 2 {
+			r := s.Must(200, "GET", "/Users/"+id, "")
+			equal(t, "givenName", r.JSON("name.givenName"), any("Xe"))
+			equal(t, "notApplied", fmt.Sprint(r.Extension()["notApplied"]), "[name.givenName name.familyName]")
+		}
+		r := s.Must(200, "PATCH", "/Users/"+id, bridgetest.PatchOp(`{"op":"replace","path":"title","value":"Dr"}`))
+		equal(t, "givenName", r.JSON("name.givenName"), any("Xe"))
+	})
+}

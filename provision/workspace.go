@@ -274,8 +274,17 @@ func (w *workspace) resolve(ctx context.Context) (*mapping.Policy, error) {
 	if p.DefaultRole.ID == 0 {
 		return nil, &ConfigError{Tenant: w.slug, Detail: fmt.Sprintf("default_role: unknown role %q (have %s)", c.DefaultRole, strings.Join(names, ", "))}
 	}
+	providers, err := w.client.ListIdentityProviders(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, ip := range providers {
+		if ip.Enabled {
+			p.IdentityProviders = append(p.IdentityProviders, ip.ID)
+		}
+	}
 	if c.IdentityProvider != "" {
-		if p.IdentityProviderID, err = w.identityProvider(ctx, c.IdentityProvider); err != nil {
+		if p.IdentityProviderID, err = w.identityProvider(providers, c.IdentityProvider); err != nil {
 			return nil, err
 		}
 	}
@@ -283,11 +292,7 @@ func (w *workspace) resolve(ctx context.Context) (*mapping.Policy, error) {
 }
 
 // identityProvider finds an enabled provider by name, prefix or id.
-func (w *workspace) identityProvider(ctx context.Context, name string) (int64, error) {
-	providers, err := w.client.ListIdentityProviders(ctx)
-	if err != nil {
-		return 0, err
-	}
+func (w *workspace) identityProvider(providers []upstream.IdentityProvider, name string) (int64, error) {
 	var enabled []string
 	for _, ip := range providers {
 		if ip.Enabled {
