@@ -18,6 +18,7 @@ const (
 	heartbeatEvery = 5 * time.Second
 	heartbeatTTL   = 15 * time.Second
 	jobPoll        = time.Second
+	jobPollMost    = 5 * time.Second // while the store does not answer
 	jobTTL         = 30 * time.Second
 	jobRetry       = 10 * time.Second
 	workers        = 4
@@ -84,8 +85,7 @@ func (s *Service) survive(ctx context.Context, f func(context.Context)) {
 // beat says that this replica lives and takes its share of the rate limits.
 func (s *Service) beat(ctx context.Context) {
 	live, err := s.store.Heartbeat(ctx, s.opts.Replica, heartbeatTTL)
-	if err != nil {
-		s.complain(ctx, "cannot tell the other replicas that this one lives", err)
+	if s.fails(ctx, "cannot tell the other replicas that this one lives", err) {
 		return
 	}
 	s.spaces.share(max(live, 1))
@@ -94,15 +94,13 @@ func (s *Service) beat(ctx context.Context) {
 // reload follows changes of tenants.
 func (s *Service) reload(ctx context.Context) {
 	g, err := s.store.Generation(ctx)
-	if err != nil {
-		s.complain(ctx, "cannot see whether tenants changed", err)
+	if s.fails(ctx, "cannot see whether tenants changed", err) {
 		return
 	}
 	if s.generation.loaded.Load() && s.generation.seen.Load() == g {
 		return
 	}
-	if _, err := s.spaces.refresh(ctx); err != nil {
-		s.complain(ctx, "cannot load the tenants", err)
+	if _, err := s.spaces.refresh(ctx); s.fails(ctx, "cannot load the tenants", err) {
 		return
 	}
 	s.generation.seen.Store(g)
@@ -114,21 +112,19 @@ func (s *Service) reload(ctx context.Context) {
 // claims the job makes it; there is one at a time for each tenant.
 func (s *Service) schedule(ctx context.Context) {
 	tenants, err := s.store.Tenants(ctx)
-	if err != nil {
-		s.complain(ctx, "cannot see which directories are due", err)
+	if s.fails(ctx, "cannot see which directories are due", err) {
 		return
 	}
 	for _, t := range tenants {
 		d, err := s.store.Directory(ctx, t.Slug)
-		if err != nil {
-			s.complain(ctx, "cannot see when a directory was read", err)
+		if s.fails(ctx, "cannot see when a directory was read", err) {
 			return
 		}
 		if !d.StartedAt.IsZero() && s.now().Sub(d.StartedAt) < s.opts.DirectoryInterval {
 			continue
 		}
-		if _, err := s.store.EnqueueJob(ctx, store.Job{Tenant: t.Slug, Kind: jobScan}); err != nil {
-			s.complain(ctx, "cannot ask for a scan", err)
+		_, err = s.store.EnqueueJob(ctx, store.Job{Tenant: t.Slug, Kind: jobScan})
+		if s.fails(ctx, "cannot ask for a scan", err) {
 			return
 		}
 		s.nudge()
@@ -149,23 +145,61 @@ func (s *Service) complain(ctx context.Context, what string, err error) {
 	}
 }
 
+// troubles remembers since when each kind of background work fails.
+type troubles struct {
+	mu    sync.Mutex
+	since map[string]time.Time
+}
+
+// fails reports whether err is one, and logs when that begins and when it ends:
+// what is tried every few seconds is not to fill the log meanwhile.
+func (s *Service) fails(ctx context.Context, what string, err error) bool {
+	if ctx.Err() != nil {
+		return err != nil
+	}
+	t := &s.troubles
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	since, failing := t.since[what]
+	switch {
+	case err != nil && !failing:
+		if t.since == nil {
+			t.since = map[string]time.Time{}
+		}
+		t.since[what] = s.now()
+		s.log.ErrorContext(ctx, what, "err", err)
+	case err == nil && failing:
+		delete(t.since, what)
+		s.log.InfoContext(ctx, "background work goes on", "was", what, "for", s.now().Sub(since))
+	}
+	return err != nil
+}
+
 // work claims jobs and does them.
 func (s *Service) work(ctx context.Context) {
+	pause := jobPoll
 	for ctx.Err() == nil {
 		j, err := s.store.ClaimJob(ctx, s.opts.Replica, jobKinds, jobTTL)
-		if err == nil {
+		none := errors.Is(err, store.ErrNotFound)
+		if none {
+			err = nil
+		}
+		wake := s.wake
+		if s.fails(ctx, "cannot look for jobs", err) {
+			wake = nil // whoever has work knows no better
+		} else if pause = jobPoll; !none {
 			s.do(ctx, j)
 			continue
 		}
-		if !errors.Is(err, store.ErrNotFound) {
-			s.complain(ctx, "cannot look for jobs", err)
-		}
-		t := time.NewTimer(jobPoll)
+		t := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
-		case <-s.wake:
+		case <-wake:
 		case <-t.C:
 		}
 		t.Stop()
+		if wake == nil {
+			pause = min(2*pause, jobPollMost)
+		}
 	}
 }

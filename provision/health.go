@@ -2,6 +2,7 @@ package provision
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/sharearefund/scim-bridge/store"
@@ -15,9 +16,14 @@ type DirectoryHealth struct {
 	// Fresh says whether lists are answered from it.
 	Fresh  bool
 	People int
+	// Unusable says why every request of the tenant is refused and what an
+	// operator does about it; "" while the tenant is served.
+	Unusable string
 }
 
-// Directories reports on every tenant's directory.
+// Directories reports on every tenant's directory. It waits for the store
+// alone: that a name in a tenant's configuration is unknown upstream is looked
+// up in the background and shows in a later report.
 func (s *Service) Directories(ctx context.Context) ([]DirectoryHealth, error) {
 	tenants, err := s.store.Tenants(ctx)
 	if err != nil {
@@ -29,9 +35,33 @@ func (s *Service) Directories(ctx context.Context) ([]DirectoryHealth, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, DirectoryHealth{Tenant: t.Slug, CompletedAt: d.CompletedAt, Fresh: s.fresh(d), People: d.People})
+		h := DirectoryHealth{Tenant: t.Slug, CompletedAt: d.CompletedAt, Fresh: s.fresh(d), People: d.People}
+		wrong, err := s.unusable(ctx, t.Slug)
+		if err != nil {
+			return nil, err
+		}
+		if wrong != nil {
+			h.Fresh, h.Unusable = false, wrong.Detail+"; "+wrong.remedy()
+		}
+		all = append(all, h)
 	}
 	return all, nil
+}
+
+// unusable is what is wrong with the tenant's configuration, nil when nothing
+// is known to be.
+func (s *Service) unusable(ctx context.Context, tenant string) (*ConfigError, error) {
+	w, err := s.spaces.get(ctx, tenant)
+	if wrong, ok := isConfig(err); ok {
+		return wrong, nil
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil // deleted a moment ago
+	}
+	if err != nil {
+		return nil, err
+	}
+	return w.unusable(ctx), nil
 }
 
 // ScanNow reads the tenant's directory and returns when that is done.

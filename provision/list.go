@@ -108,7 +108,11 @@ func (s *Service) listFound(ctx context.Context, w *workspace, pol *mapping.Poli
 		if err != nil {
 			return nil, err
 		}
-		if s.codec.Match(q.Filter, u) {
+		named := *u
+		if attr == "id" {
+			named.ID = value // an alias of the id finds the person as well
+		}
+		if s.codec.Match(q.Filter, &named) {
 			users = append(users, u)
 		}
 	}

@@ -2,6 +2,7 @@ package provision
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -16,20 +17,23 @@ import (
 
 // PersonReport is everything the bridge knows of one person, for an operator.
 type PersonReport struct {
-	Tenant     string          `json:"tenant"`
-	ID         string          `json:"id"`
-	UserName   string          `json:"user_name"`
-	Email      string          `json:"email"`
-	ExternalID string          `json:"external_id,omitempty"`
-	Managed    bool            `json:"managed"`
-	Created    bool            `json:"created_by_bridge"`
-	UserID     int64           `json:"user_id,omitempty"`
-	InviteIDs  []string        `json:"invite_ids,omitempty"`
-	Active     bool            `json:"active"`
-	Version    int64           `json:"version"`
-	CreatedAt  time.Time       `json:"created_at"`
-	ModifiedAt time.Time       `json:"modified_at"`
-	SeenAt     time.Time       `json:"seen_at"`
+	Tenant     string    `json:"tenant"`
+	ID         string    `json:"id"`
+	UserName   string    `json:"user_name"`
+	Email      string    `json:"email"`
+	ExternalID string    `json:"external_id,omitempty"`
+	Managed    bool      `json:"managed"`
+	Created    bool      `json:"created_by_bridge"`
+	UserID     int64     `json:"user_id,omitempty"`
+	InviteIDs  []string  `json:"invite_ids,omitempty"`
+	Active     bool      `json:"active"`
+	Version    int64     `json:"version"`
+	CreatedAt  time.Time `json:"created_at"`
+	ModifiedAt time.Time `json:"modified_at"`
+	SeenAt     time.Time `json:"seen_at"`
+	// Desired is the User that the client said last, as SCIM JSON, to compare
+	// with Upstream; nil for a person whom no client manages.
+	Desired    json.RawMessage `json:"desired,omitempty"`
 	Upstream   mapping.Account `json:"upstream"`
 	NotApplied []string        `json:"not_applied,omitempty"`
 	// Adoptable says whether a client's first write may take the account
@@ -68,8 +72,17 @@ func (s *Service) findPerson(ctx context.Context, tenant, ref string) (*store.Pe
 			return rows[0], nil
 		}
 	}
-	return nil, fmt.Errorf("tenant %q has no person %q (looked for a SCIM id, userName, e-mail address and upstream user id): %w", tenant, ref, store.ErrNotFound)
+	return nil, &noPersonError{tenant, ref}
 }
+
+// noPersonError is a store.ErrNotFound in the words of an operator.
+type noPersonError struct{ tenant, ref string }
+
+func (e *noPersonError) Error() string {
+	return fmt.Sprintf("tenant %q has no person %q (looked for a SCIM id, userName, e-mail address and upstream user id)", e.tenant, e.ref)
+}
+
+func (*noPersonError) Is(target error) bool { return target == store.ErrNotFound }
 
 // ShowPerson reports on one person with a fresh look at upstream.
 func (s *Service) ShowPerson(ctx context.Context, tenant, ref string) (*PersonReport, error) {
@@ -107,6 +120,9 @@ func (s *Service) report(pol *mapping.Policy, r *record, acc mapping.Account) (*
 	}
 	if e := mapping.Extension(u); e != nil {
 		rep.NotApplied = e.NotApplied
+	}
+	if p.Managed && len(p.Desired) > 0 {
+		rep.Desired = p.Desired
 	}
 	if !p.Managed {
 		rep.Adoptable, rep.AdoptableWhy = pol.MayAdopt(acc)

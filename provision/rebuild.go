@@ -10,6 +10,7 @@ import (
 	"github.com/sharearefund/scim-bridge/mapping"
 	"github.com/sharearefund/scim-bridge/scim"
 	"github.com/sharearefund/scim-bridge/store"
+	"github.com/sharearefund/scim-bridge/upstream"
 )
 
 // RebuildReport says what a rebuild found.
@@ -24,7 +25,8 @@ type RebuildReport struct {
 // Rebuild derives the tenant's persons from upstream again, with the ids that
 // they had, after the store was lost or restored from an old backup. Accounts
 // in a verified domain that carry an externalId (upstream's other_id) were
-// provisioned by a client and are managed again. It is a job: this process
+// provisioned by a client and are managed again; so were those of whom only an
+// invite that ended is left. It is a job: this process
 // carries it out, or another one does while this one watches.
 func (s *Service) Rebuild(ctx context.Context, tenant string, progress func(done, total int)) (RebuildReport, error) {
 	if _, _, err := s.enter(ctx, tenant); err != nil {
@@ -85,7 +87,7 @@ func (s *Service) rebuild(ctx context.Context, w *workspace, progress func(peopl
 		return RebuildReport{}, err
 	}
 	var report RebuildReport
-	_, err = s.runScan(ctx, w, func(tx store.Tx, r *record) error {
+	sc := s.newScan(w, func(tx store.Tx, r *record) error {
 		report.People++
 		if !r.row.Managed && r.seen.OtherID != "" && pol.Owns(r.seen.Email) {
 			if err := s.restore(tx, pol, r); err != nil {
@@ -98,7 +100,47 @@ func (s *Service) rebuild(ctx context.Context, w *workspace, progress func(peopl
 		}
 		return nil
 	}, progress)
+	sc.rebuild = true
+	_, err = sc.run(ctx)
 	return report, err
+}
+
+// withdrawn brings those back whom only an invite that ended tells of: they
+// were deactivated, or did not accept in time, before they had an account. A
+// store that was lost does not tell them from those who were deleted then;
+// neither has access.
+func (sc *scan) withdrawn(ctx context.Context) error {
+	l, err := sc.ancestors(ctx)
+	if err != nil {
+		return err
+	}
+	for _, past := range l.ended(sc.alive) {
+		deleted, err := sc.deleted(ctx, past)
+		if err != nil {
+			return err
+		}
+		if deleted {
+			continue
+		}
+		sc.people++
+		m := meeting{acc: inviteOf(past[len(past)-1], sc.s.now()), readAt: sc.started, past: past, traced: true, relink: true}
+		if err := sc.queue(ctx, m); err != nil {
+			return err
+		}
+	}
+	return sc.flush(ctx)
+}
+
+// deleted reports whether the store knows that a client deleted the person of
+// one of the invites.
+func (sc *scan) deleted(ctx context.Context, past []*upstream.Invite) (bool, error) {
+	for _, i := range past {
+		dead, err := sc.s.store.TombstonesByUpstream(ctx, sc.w.slug, 0, i.ID)
+		if err != nil || len(dead) > 0 {
+			return true, err
+		}
+	}
+	return false, nil
 }
 
 // restore makes an unmanaged person managed, as the client must have said it.

@@ -6,10 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/sharearefund/scim-bridge/mapping"
-	"github.com/sharearefund/scim-bridge/scim"
 	"github.com/sharearefund/scim-bridge/store"
 	"github.com/sharearefund/scim-bridge/upstream"
 )
@@ -27,7 +24,17 @@ type scan struct {
 	// met are the Seqs of the persons that the lists showed.
 	met map[int64]struct{}
 	// batch waits to be written.
-	batch []mapping.Account
+	batch []meeting
+	// strangers were invited and are met for the first time: their id follows
+	// from invites that are read when everybody else is written.
+	strangers []mapping.Account
+	// alive are the accounts that the list showed, with their externalIds.
+	alive map[int64]string
+	// lineage is nil until somebody needs it.
+	lineage *lineage
+	// rebuild says that the store may have lost people: those whom only an
+	// invite that ended tells of are looked for too.
+	rebuild bool
 	// each is called for every person in the transaction that met it; nil: no
 	// one wants to know.
 	each func(tx store.Tx, r *record) error
@@ -38,12 +45,27 @@ type scan struct {
 
 // runScan makes a complete scan.
 func (s *Service) runScan(ctx context.Context, w *workspace, each func(store.Tx, *record) error, progress func(people int)) (store.Directory, error) {
-	sc := &scan{s: s, w: w, started: s.now(), met: map[int64]struct{}{}, each: each, progress: progress}
+	return s.newScan(w, each, progress).run(ctx)
+}
+
+func (s *Service) newScan(w *workspace, each func(store.Tx, *record) error, progress func(people int)) *scan {
+	return &scan{
+		s: s, w: w, started: s.now(), met: map[int64]struct{}{}, alive: map[int64]string{}, each: each, progress: progress,
+	}
+}
+
+func (sc *scan) run(ctx context.Context) (store.Directory, error) {
+	s, w := sc.s, sc.w
 	if err := sc.accounts(ctx); err != nil {
 		return store.Directory{}, fmt.Errorf("reading the accounts: %w", err)
 	}
 	if err := sc.invites(ctx); err != nil {
 		return store.Directory{}, fmt.Errorf("reading the invites: %w", err)
+	}
+	if sc.rebuild {
+		if err := sc.withdrawn(ctx); err != nil {
+			return store.Directory{}, fmt.Errorf("reading the invites that ended: %w", err)
+		}
 	}
 	if err := sc.missing(ctx); err != nil {
 		return store.Directory{}, fmt.Errorf("confirming who is gone: %w", err)
@@ -58,11 +80,12 @@ func (sc *scan) accounts(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		sc.alive[a.ID] = a.OtherID
 		if err := sc.add(ctx, accountOf(a, sc.w.organizations, nil, sc.s.now())); err != nil {
 			return err
 		}
 	}
-	return sc.flush(ctx)
+	return sc.settle(ctx)
 }
 
 // invites adds those who have been invited and have no account yet.
@@ -89,7 +112,7 @@ func (sc *scan) invites(ctx context.Context) error {
 			}
 		}
 	}
-	return sc.flush(ctx)
+	return sc.settle(ctx)
 }
 
 // invited tells the row of an account what its pending invite says and the
@@ -119,10 +142,47 @@ func (sc *scan) invited(ctx context.Context, i *upstream.Invite) error {
 
 func (sc *scan) add(ctx context.Context, acc mapping.Account) error {
 	sc.people++
-	if sc.batch = append(sc.batch, acc); len(sc.batch) < scanBatch {
+	return sc.queue(ctx, meeting{acc: acc, readAt: sc.started})
+}
+
+func (sc *scan) queue(ctx context.Context, m meeting) error {
+	if sc.batch = append(sc.batch, m); len(sc.batch) < scanBatch {
 		return nil
 	}
 	return sc.flush(ctx)
+}
+
+// settle writes everybody who was added, the strangers last.
+func (sc *scan) settle(ctx context.Context) error {
+	if err := sc.flush(ctx); err != nil || len(sc.strangers) == 0 {
+		return err
+	}
+	l, err := sc.ancestors(ctx)
+	if err != nil {
+		return err
+	}
+	strangers := sc.strangers
+	sc.strangers = nil
+	for _, acc := range strangers {
+		m := meeting{acc: acc, readAt: sc.started, past: l.of(acc, sc.alive), traced: true, relink: sc.rebuild}
+		if err := sc.queue(ctx, m); err != nil {
+			return err
+		}
+	}
+	return sc.flush(ctx)
+}
+
+// ancestors reads the tenant's invites, once.
+func (sc *scan) ancestors(ctx context.Context) (*lineage, error) {
+	if sc.lineage != nil {
+		return sc.lineage, nil
+	}
+	l, err := sc.s.readLineage(ctx, sc.w)
+	if err != nil {
+		return nil, fmt.Errorf("reading the invites of those who are met for the first time: %w", err)
+	}
+	sc.lineage = l
+	return l, nil
 }
 
 // flush writes the batch; where one person cannot be written the others are.
@@ -139,10 +199,10 @@ func (sc *scan) flush(ctx context.Context) error {
 	if _, conflict := errors.AsType[*store.ConflictError](err); !conflict {
 		return err
 	}
-	for _, acc := range batch {
-		err := sc.write(ctx, []mapping.Account{acc})
+	for _, m := range batch {
+		err := sc.write(ctx, []meeting{m})
 		if _, conflict := errors.AsType[*store.ConflictError](err); conflict {
-			sc.s.log.InfoContext(ctx, "a person is being changed while the directory is read", "tenant", sc.w.slug, "user_id", acc.UserID)
+			sc.s.log.InfoContext(ctx, "a person is being changed while the directory is read", "tenant", sc.w.slug, "user_id", m.acc.UserID)
 		} else if err != nil {
 			return err
 		}
@@ -150,12 +210,17 @@ func (sc *scan) flush(ctx context.Context) error {
 	return nil
 }
 
-func (sc *scan) write(ctx context.Context, batch []mapping.Account) error {
+func (sc *scan) write(ctx context.Context, batch []meeting) error {
 	var seqs []int64
+	var strangers []mapping.Account
 	err := sc.s.store.Update(ctx, func(tx store.Tx) error {
-		seqs = seqs[:0]
-		for _, acc := range batch {
-			r, err := sc.s.meetIn(ctx, tx, sc.w, acc, sc.started)
+		seqs, strangers = seqs[:0], strangers[:0]
+		for _, m := range batch {
+			r, err := sc.s.meetIn(ctx, tx, sc.w, m)
+			if errors.Is(err, errUntraced) {
+				strangers = append(strangers, m.acc)
+				continue
+			}
 			if err != nil {
 				return err
 			}
@@ -174,6 +239,7 @@ func (sc *scan) write(ctx context.Context, batch []mapping.Account) error {
 	if err != nil {
 		return err
 	}
+	sc.strangers = append(sc.strangers, strangers...)
 	for _, seq := range seqs {
 		sc.met[seq] = struct{}{}
 	}
@@ -235,131 +301,4 @@ func (sc *scan) confirm(ctx context.Context, p *store.Person) error {
 		sc.s.remember(ctx, r, acc)
 	}
 	return nil
-}
-
-// meet finds or makes the person that acc belongs to. It is nil when the
-// account is being provisioned at this moment, or was deleted so recently that
-// readAt may be before that.
-func (s *Service) meet(ctx context.Context, w *workspace, acc mapping.Account, readAt time.Time) (*record, error) {
-	var r *record
-	err := s.store.Update(ctx, func(tx store.Tx) error {
-		var err error
-		r, err = s.meetIn(ctx, tx, w, acc, readAt)
-		return err
-	})
-	if _, conflict := errors.AsType[*store.ConflictError](err); conflict {
-		return nil, nil
-	}
-	return r, err
-}
-
-func (s *Service) meetIn(ctx context.Context, tx store.Tx, w *workspace, acc mapping.Account, readAt time.Time) (*record, error) {
-	row, err := sameUpstream(ctx, tx, probeOf(w.slug, acc))
-	if err != nil {
-		return nil, err
-	}
-	if row != nil {
-		return s.meetAgain(ctx, tx, w, row, acc)
-	}
-	if busy, err := s.beingMade(ctx, tx, w.slug, acc, readAt); busy || err != nil {
-		return nil, err
-	}
-	return s.firstMeeting(ctx, tx, w, acc)
-}
-
-// meetAgain updates what is known of somebody, unless our own write is newer.
-func (s *Service) meetAgain(ctx context.Context, tx store.Tx, w *workspace, row *store.Person, acc mapping.Account) (*record, error) {
-	r, err := readRecord(row)
-	if err != nil {
-		return nil, err
-	}
-	if known := r.seen.Invite; known != nil && acc.UserID != 0 {
-		acc = knownInvite(acc, known, w.organizations, s.now())
-	}
-	if s.settling(r) || acc.Equal(r.seen) && acc.UserID == row.UserID && row.Listed {
-		return r, nil
-	}
-	if row.UserID != 0 && acc.UserID == 0 {
-		return r, nil // an older page: the invite has become an account
-	}
-	before := *row
-	if err := r.see(acc, s.now()); err != nil {
-		return nil, err
-	}
-	if err := r.put(ctx, tx, &before); err != nil && !errors.Is(err, store.ErrStale) {
-		return nil, err
-	}
-	return r, nil
-}
-
-// knownInvite keeps what is known of the invite where a list does not tell.
-func knownInvite(acc mapping.Account, known *mapping.Invite, orgs []int64, now time.Time) mapping.Account {
-	i := *known
-	i.State = inviteState(acc, coveredBy(known, orgs), known.State, &upstream.Account{}, now, known.ExpiresAt)
-	acc.Invite = &i
-	return acc
-}
-
-// beingMade reports whether the account belongs to a request under way, to a
-// person of that name whom the store knows by other ids, or to somebody whose
-// deletion the list may not show yet.
-func (s *Service) beingMade(ctx context.Context, rd store.Reader, tenant string, acc mapping.Account, readAt time.Time) (bool, error) {
-	folded := scim.Fold(acc.Email)
-	if _, err := rd.Intent(ctx, tenant, intentKey(folded)); !errors.Is(err, store.ErrNotFound) {
-		return err == nil, err
-	}
-	if p, err := whoHas(ctx, rd, tenant, folded, folded); p != nil || err != nil {
-		return p != nil, err
-	}
-	invite := ""
-	if acc.Invite != nil && acc.UserID == 0 {
-		invite = acc.Invite.ID
-	}
-	dead, err := rd.TombstonesByUpstream(ctx, tenant, acc.UserID, invite)
-	if err != nil || len(dead) == 0 {
-		return false, err
-	}
-	return readAt.Sub(dead[0].DeletedAt) < s.opts.Settle, nil
-}
-
-func (s *Service) firstMeeting(ctx context.Context, tx store.Tx, w *workspace, acc mapping.Account) (*record, error) {
-	now := s.now()
-	invite := ""
-	if acc.Invite != nil {
-		invite = acc.Invite.ID
-	}
-	id, err := unusedID(ctx, tx, w.slug, derivedID(w.slug, acc.UserID, invite))
-	if err != nil {
-		return nil, err
-	}
-	r := &record{row: &store.Person{Tenant: w.slug, ID: id, CreatedAt: now, ModifiedAt: now}}
-	if err := r.see(acc, now); err != nil {
-		return nil, err
-	}
-	if err := tx.InsertPerson(r.row); err != nil {
-		return nil, err
-	}
-	if acc.UserID == 0 || invite == "" {
-		return r, nil
-	}
-	// While the person was only invited, its id was derived from the invite.
-	alias := derivedID(w.slug, 0, invite)
-	if free, err := unusedID(ctx, tx, w.slug, alias); err != nil || free != alias {
-		return r, err
-	}
-	return r, tx.AddAlias(w.slug, alias, id)
-}
-
-// unusedID is the id, or a random one when a person has it, or had it before
-// being deleted: a person who was relinked keeps the id of the old account.
-func unusedID(ctx context.Context, rd store.Reader, tenant, id string) (string, error) {
-	for _, find := range []func(context.Context, string, string) (*store.Person, error){rd.Tombstone, rd.Person} {
-		switch _, err := find(ctx, tenant, id); {
-		case err == nil:
-			return uuid.NewString(), nil
-		case !errors.Is(err, store.ErrNotFound):
-			return "", err
-		}
-	}
-	return id, nil
 }

@@ -62,6 +62,7 @@ type Service struct {
 
 	wake       chan struct{}
 	generation generationWatch
+	troubles   troubles
 }
 
 var _ scim.UserHandler = (*Service)(nil)

@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,10 @@ const rolesFresh = 5 * time.Minute
 
 // rolesUsable is how long it is used while it is being read again.
 const rolesUsable = 15 * time.Minute
+
+// resolveAgain is the least time between two resolutions that nobody but the
+// health report asks for.
+const resolveAgain = 10 * time.Second
 
 // resolveTimeout bounds the reading of upstream's roles and providers.
 const resolveTimeout = 20 * time.Second
@@ -84,6 +89,8 @@ type workspace struct {
 	mu       sync.Mutex
 	resolved *mapping.Policy
 	at       time.Time
+	wrong    *ConfigError // what the last resolution that had an answer found
+	looked   time.Time    // when the health report last asked for a resolution
 }
 
 // get gives the tenant's workspace. store.ErrNotFound when there is no such
@@ -102,10 +109,18 @@ func (ws *Workspaces) get(ctx context.Context, slug string) (*workspace, error) 
 	return ws.load(t)
 }
 
+// load makes the workspace of a row. A row that cannot be worked with is a
+// *ConfigError.
 func (ws *Workspaces) load(t *store.Tenant) (*workspace, error) {
 	c, err := tenantconfig.FromStore(t, ws.opts.Open)
 	if err != nil {
-		return nil, err
+		if _, damaged := tenantconfig.FromStore(t, nil); damaged != nil {
+			return nil, &ConfigError{Tenant: t.Slug, Detail: "the tenant's stored configuration is damaged", Err: cause(damaged)}
+		}
+		return nil, &ConfigError{
+			Tenant: t.Slug, Detail: "the tenant's upstream secrets cannot be opened", Err: cause(err),
+			Remedy: "give the servers the key that sealed them (secrets.key_file or secrets.previous_key_files), or run scim-bridge tenant apply with its tenant.yaml",
+		}
 	}
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
@@ -115,7 +130,7 @@ func (ws *Workspaces) load(t *store.Tenant) (*workspace, error) {
 	}
 	w := &workspace{slug: t.Slug, version: t.Version, config: c, organizations: c.Organizations, now: ws.opts.Now}
 	if w.client, err = upstream.New(ws.clientOptions(c)); err != nil {
-		return nil, fmt.Errorf("tenant %q: %w", t.Slug, err)
+		return nil, &ConfigError{Tenant: t.Slug, Detail: "the tenant's upstream section cannot be used", Err: err}
 	}
 	w.inviter = upstream.NewInviter(upstream.InviterOptions{
 		Client: w.client, Window: ws.opts.InviteWindow, Observe: observer(t.Slug, ws.opts.ObserveBatch),
@@ -125,6 +140,14 @@ func (ws *Workspaces) load(t *store.Tenant) (*workspace, error) {
 		old.retire()
 	}
 	return w, nil
+}
+
+// cause is what err wraps, or err: what is said around it is said once.
+func cause(err error) error {
+	if c := errors.Unwrap(err); c != nil {
+		return c
+	}
+	return err
 }
 
 func (ws *Workspaces) clientOptions(c *tenantconfig.Config) upstream.Options {
@@ -221,20 +244,7 @@ func (w *workspace) policy(ctx context.Context) (*mapping.Policy, error) {
 	if p != nil && w.now().Sub(at) < rolesFresh {
 		return p, nil
 	}
-	asked := w.asking.DoChan("", func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), resolveTimeout)
-		defer cancel()
-		fresh, err := w.resolve(ctx)
-		if err == nil {
-			w.mu.Lock()
-			if w.resolved != nil && reflect.DeepEqual(w.resolved, fresh) {
-				fresh = w.resolved // the same policy stays the same pointer
-			}
-			w.resolved, w.at = fresh, w.now()
-			w.mu.Unlock()
-		}
-		return fresh, err
-	})
+	asked := w.ask(ctx)
 	if p != nil && w.now().Sub(at) < rolesUsable {
 		return p, nil // the next request has the fresh one
 	}
@@ -250,6 +260,45 @@ func (w *workspace) policy(ctx context.Context) (*mapping.Policy, error) {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
+}
+
+// ask resolves the policy in the background and keeps what comes of it.
+func (w *workspace) ask(ctx context.Context) <-chan singleflight.Result {
+	return w.asking.DoChan("", func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), resolveTimeout)
+		defer cancel()
+		fresh, err := w.resolve(ctx)
+		wrong, isWrong := isConfig(err)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		switch {
+		case err == nil:
+			if w.resolved != nil && reflect.DeepEqual(w.resolved, fresh) {
+				fresh = w.resolved // the same policy stays the same pointer
+			}
+			w.resolved, w.at, w.wrong = fresh, w.now(), nil
+		case isWrong:
+			w.wrong = wrong
+		}
+		return fresh, err
+	})
+}
+
+// unusable is why every request of the tenant is refused; nil when none is, or
+// when upstream has not been asked yet. It does not wait: what it begins to ask
+// shows the next time.
+func (w *workspace) unusable(ctx context.Context) *ConfigError {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	age := w.now().Sub(w.at)
+	if (w.resolved == nil || age >= rolesFresh) && w.now().Sub(w.looked) >= resolveAgain {
+		w.looked = w.now()
+		w.ask(ctx)
+	}
+	if w.resolved != nil && age < rolesUsable {
+		return nil // requests are served by what was resolved last
+	}
+	return w.wrong
 }
 
 func (w *workspace) resolve(ctx context.Context) (*mapping.Policy, error) {
@@ -308,13 +357,33 @@ func (w *workspace) identityProvider(providers []upstream.IdentityProvider, name
 	return 0, &ConfigError{Tenant: w.slug, Detail: fmt.Sprintf("identity_provider: unknown %q (have %s)", name, strings.Join(enabled, ", "))}
 }
 
-// ConfigError means that a tenant's configuration names something that
-// upstream does not have. Requests are answered 503 until it is corrected.
-type ConfigError struct{ Tenant, Detail string }
+// ConfigError means that a tenant cannot be served as it is configured: its
+// stored configuration or secrets cannot be read, or it names something that
+// upstream does not have. Requests are answered 503 until that is corrected.
+type ConfigError struct {
+	// Tenant is the slug; Detail says what is wrong, in words that the
+	// tenant's client may read.
+	Tenant, Detail string
+	// Remedy says what an operator does about it. "": apply it again.
+	Remedy string
+	// Err is the cause, for the log; it may be nil.
+	Err error
+}
 
 func (e *ConfigError) Error() string {
-	return fmt.Sprintf("tenant %q: %s; correct its tenant.yaml and run scim-bridge tenant apply", e.Tenant, e.Detail)
+	detail := e.Detail
+	if e.Err != nil {
+		detail += ": " + e.Err.Error()
+	}
+	return fmt.Sprintf("tenant %q: %s; %s", e.Tenant, detail, e.remedy())
 }
+
+func (e *ConfigError) remedy() string {
+	return cmp.Or(e.Remedy, "correct its tenant.yaml and run scim-bridge tenant apply")
+}
+
+// Unwrap is Err.
+func (e *ConfigError) Unwrap() error { return e.Err }
 
 // CheckTenant resolves a tenant's configuration against its upstream: nil, a
 // *ConfigError, or why upstream could not be asked.

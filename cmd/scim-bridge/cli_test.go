@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/sharearefund/scim-bridge/provision/tenantconfig"
 )
 
 // Every command teaches: what it is for, in full, and how it is called.
@@ -34,6 +36,30 @@ func TestHelpIsComplete(t *testing.T) {
 		}
 	}
 	walk(new(cli).root())
+}
+
+// The example of a tenant's file is one, with every key.
+func TestTenantExample(t *testing.T) {
+	c, err := tenantconfig.Parse([]byte(tenantExample), func(string) (string, bool) { return "secret", true }, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Upstream.Endpoints["deactivate_user"]; got != "PUT /v2/members/{id}/disable" {
+		t.Errorf("upstream.endpoints: %q", got)
+	}
+	doc, err := os.ReadFile("../../docs/operating.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, found := strings.Cut(string(doc), "         endpoints:\n")
+	if !found {
+		t.Fatal("docs/operating.md has no example of upstream.endpoints")
+	}
+	example, _, _ = strings.Cut(example, "\n\n")
+	whole := strings.Replace(tenantExample, "      deactivate_user: PUT /v2/members/{id}/disable", strings.ReplaceAll(example, "           ", "      "), 1)
+	if c, err = tenantconfig.Parse([]byte(whole), func(string) (string, bool) { return "secret", true }, nil); err != nil || len(c.Upstream.Endpoints) != 2 {
+		t.Errorf("the example of docs/operating.md: %v", err)
+	}
 }
 
 func TestParseExpiry(t *testing.T) {

@@ -52,7 +52,8 @@ func (c *cli) person(use, short, long, example string, args cobra.PositionalArgs
 
 func (c *cli) personShow() *cobra.Command {
 	return c.person("show PERSON", "Show a person",
-		"Show a person as the bridge and Share A Refund know them. Nothing changes.",
+		`Show a person as the bridge and Share A Refund know them. "desired" is what the
+client said last, "upstream" what Share A Refund shows now. Nothing changes.`,
 		"  scim-bridge person show ada@example.com",
 		oneArg("PERSON, a SCIM id, user name, e-mail address or account id"),
 		func(cmd *cobra.Command, b *bridge.Bridge, tenant string, args []string) (*provision.PersonReport, error) {

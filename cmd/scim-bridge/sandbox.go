@@ -17,7 +17,7 @@ import (
 func (c *cli) sandboxCommand() *cobra.Command {
 	var addr, invites string
 	var o sandbox.Options
-	var verbose bool
+	var verbose, exposed bool
 	cmd := &cobra.Command{
 		Use: "sandbox", Short: "Run a sandboxed Share A Refund", Args: noArgs,
 		Long: `Run a complete Share A Refund API on this machine: accounts, memberships, roles
@@ -28,7 +28,8 @@ roles Owner, Administrator, Manager, Analyst and Viewer, and the credentials
 
 With --control a side door at /_sandbox/ shows the state and a ledger of every
 effect, lets people accept invites, and injects faults. It has no
-authentication: keep it on a loopback address.`,
+authentication: it is refused where other machines reach it, unless
+--control-exposed says that this is meant.`,
 		Example: `  scim-bridge sandbox --control
   scim-bridge sandbox --users 20000 --latency 50ms --rate 20 --invites deferred
   curl -s http://127.0.0.1:8090/_sandbox/ledger`,
@@ -39,6 +40,12 @@ authentication: keep it on a loopback address.`,
 			if o.Users < 0 || o.Rate < 0 || o.Latency < 0 {
 				return usagef("--users, --rate and --latency must not be negative")
 			}
+			if o.Control && !isLoopback(addr) {
+				if !exposed {
+					return usagef("--addr %q: other machines can reach it, and --control has no authentication: whoever does can read and change everything; listen on a loopback address such as 127.0.0.1:8090, or add --control-exposed if that is meant", addr)
+				}
+				fmt.Fprintf(c.stderr, "scim-bridge: warning: whoever reaches %s can read and change everything by the side door\n", addr)
+			}
 			o.Invites = sandbox.InviteMode(invites)
 			if verbose {
 				o.Logger = slog.New(slog.NewTextHandler(c.stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -47,9 +54,9 @@ authentication: keep it on a loopback address.`,
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(c.stdout, "Share A Refund sandbox: http://%s (client %s, secret %s)\n", l.Addr(), sandboxClient, sandboxSecret)
+			fmt.Fprintf(c.stdout, "Share A Refund sandbox: http://%s (client %s, secret %s)\n", reachable(l.Addr()), sandboxClient, sandboxSecret)
 			if o.Control {
-				fmt.Fprintf(c.stdout, "side door:              http://%s/_sandbox/state\n", l.Addr())
+				fmt.Fprintf(c.stdout, "side door:              http://%s/_sandbox/state\n", reachable(l.Addr()))
 			}
 			return sandbox.Serve(cmd.Context(), o, l)
 		}),
@@ -57,6 +64,7 @@ authentication: keep it on a loopback address.`,
 	f := cmd.Flags()
 	f.StringVar(&addr, "addr", "127.0.0.1:8090", "listen on this `HOST:PORT`; port 0 takes a free one")
 	f.BoolVar(&o.Control, "control", false, "open the side door /_sandbox/")
+	f.BoolVar(&exposed, "control-exposed", false, "open the side door on an address that other machines reach, too")
 	f.StringVar(&o.DataFile, "data", "", "keep the state in this `FILE`")
 	sandboxFlags(cmd, &o, &invites)
 	f.BoolVar(&verbose, "verbose", false, "log every call to standard error")

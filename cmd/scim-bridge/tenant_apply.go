@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,6 +27,8 @@ const tenantExample = `  slug: acme
     client_secret_env: ACME_SECRET    # or client_secret_file; or api_key_env, api_key_file
     rate: 20                          # calls a second, over all servers; 0 is no limit
     burst: 20
+    endpoints:                        # operations that are elsewhere there: METHOD /path
+      deactivate_user: PUT /v2/members/{id}/disable
   organizations: [113, 114]           # the first is the default one
   domains: [example.com]              # e-mail domains whose owner was verified
   default_role: Viewer
@@ -58,7 +61,7 @@ be found is a warning.
 			}
 			config, err := tenantconfig.Parse(data, c.env, os.ReadFile)
 			if err != nil {
-				return &faultsError{err.Error()}
+				return tenantFaults(file, err)
 			}
 			return c.withOffice(cmd.Context(), func(o *office) error {
 				verb, err := applyTenant(cmd.Context(), o, config, actorCLI, moved)
@@ -79,6 +82,23 @@ be found is a warning.
 	_ = cmd.MarkFlagFilename("file", "yaml", "yml")
 	c.configFlag(cmd)
 	return cmd
+}
+
+// tenantFaults is err, the error of tenantconfig.Parse, with the name of the
+// document in front of each fault.
+func tenantFaults(file string, err error) error {
+	if file == "-" {
+		file = "standard input"
+	}
+	faults, ok := errors.AsType[tenantconfig.Faults](err)
+	if !ok {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	lines := make([]string, len(faults))
+	for i, f := range faults {
+		lines[i] = file + ": " + f.String()
+	}
+	return &faultsError{strings.Join(lines, "\n")}
 }
 
 func (c *cli) readInput(file string) ([]byte, error) {

@@ -19,9 +19,10 @@ type Fault struct {
 	Remedy string
 }
 
+// String reads "path: value: what is wrong; remedy". Whoever shows it knows
+// the document's name, and puts it in front.
 func (f Fault) String() string {
 	var b strings.Builder
-	b.WriteString("tenant.yaml: ")
 	if f.Path != "" {
 		b.WriteString(f.Path + ": ")
 	}

@@ -6,7 +6,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/go-json-experiment/json"
 )
@@ -214,6 +217,61 @@ func TestServe(t *testing.T) {
 	}
 	if _, err := l.Accept(); err == nil {
 		t.Error("the listener is still open")
+	}
+}
+
+// pipes is a listener without a network, for a test's own clock.
+type pipes struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error   { p.once.Do(func() { close(p.closed) }); return nil }
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
+
+// Whatever a client left half done, stopping is no error.
+func TestServeStopsWhateverIsOpen(t *testing.T) {
+	for _, tt := range []struct {
+		name, sent string
+		longest    time.Duration
+	}{
+		{"nothing asked yet", "", 8 * time.Second},
+		{"half a header", "GET /platform/roles HTTP/1.1\r\nHo", 8 * time.Second},
+		{"half a body", "POST /users HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{", serveGrace},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+				ctx, cancel := context.WithCancel(t.Context())
+				done := make(chan error, 1)
+				go func() { done <- Serve(ctx, Options{}, l) }()
+				ours, theirs := net.Pipe()
+				defer ours.Close()
+				l.conns <- theirs
+				if _, err := ours.Write([]byte(tt.sent)); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				start := time.Now()
+				cancel()
+				if err := <-done; err != nil {
+					t.Errorf("serve: %v", err)
+				}
+				if took := time.Since(start); took > tt.longest {
+					t.Errorf("it took %s", took)
+				}
+			})
+		})
 	}
 }
 

@@ -14,7 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -253,20 +252,6 @@ func (s *Server) Restart() {
 		}
 	}
 	s.t.Fatalf("redis-server did not start again: %v\n%s", err, s.output)
-}
-
-// Pause stops the server without ending it: connections stay open and calls
-// hang until Resume.
-func (s *Server) Pause() { s.signal(syscall.SIGSTOP) }
-
-// Resume lets a paused server go on.
-func (s *Server) Resume() { s.signal(syscall.SIGCONT) }
-
-func (s *Server) signal(sig syscall.Signal) {
-	s.t.Helper()
-	if err := s.cmd.Process.Signal(sig); err != nil {
-		s.t.Fatalf("sending %s to redis-server: %v", sig, err)
-	}
 }
 
 type lockedBuffer struct {

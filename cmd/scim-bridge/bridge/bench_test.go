@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -142,15 +141,6 @@ func send(client *http.Client, method, target, token, body string) error {
 		err = fmt.Errorf("%s %s: status %d: %s", method, target, res.StatusCode, text)
 	}
 	return err
-}
-
-// cpu is the processor time that this process has used.
-func cpu(b *testing.B) time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // BenchmarkOnboarding brings 5,000 people in from 100 connections, each looked

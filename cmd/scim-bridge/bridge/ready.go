@@ -34,7 +34,8 @@ type DependencyState struct {
 // DirectoryState is the age of one tenant's directory.
 type DirectoryState struct {
 	Tenant string `json:"tenant"`
-	// Status is "fresh", "stale" or "never".
+	// Status is "fresh", "stale", "never" or, when the tenant cannot be served
+	// at all, "unusable".
 	Status string `json:"status"`
 	// AgeSeconds is the time since the last complete scan; null before
 	// the first one.
@@ -109,7 +110,8 @@ func (b *Bridge) lookAround(ctx context.Context) Health {
 	return h
 }
 
-// directories is the age of every tenant's directory. What cannot be read is
+// directories is the age of every tenant's directory, or why the tenant cannot
+// be served. What cannot be read is
 // left out: the store has its own line.
 func (b *Bridge) directories(ctx context.Context) []DirectoryState {
 	all, err := b.Service.Directories(ctx)
@@ -131,6 +133,9 @@ func (b *Bridge) directories(ctx context.Context) []DirectoryState {
 		fresh := 0.
 		if d.Fresh {
 			s.Status, s.Detail, fresh = "fresh", "", 1
+		}
+		if d.Unusable != "" {
+			s.Status, s.Detail = "unusable", "every request is 503: "+d.Unusable
 		}
 		b.metrics.directoryFresh.WithLabelValues(d.Tenant).Set(fresh)
 		out = append(out, s)

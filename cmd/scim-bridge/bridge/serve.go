@@ -84,10 +84,15 @@ func (b *Bridge) Serve(ctx context.Context, l net.Listener, o ServeOptions) erro
 	return errors.Join(ignoreClosed(cause), b.stop(ctx, srv, o.ShutdownTimeout, stopBackground, worked))
 }
 
+// backgroundGrace is how long the background work may take at least to stop: a job gives
+// itself back to the queue within 5 s, and the replica its name within 2 s.
+const backgroundGrace = 10 * time.Second
+
 var errEnded = errors.New("it should only end when it is told to")
 
 // stop ends the server, then the background work, and waits for both.
 func (b *Bridge) stop(ctx context.Context, srv *http.Server, timeout time.Duration, stopBackground func(), worked <-chan error) error {
+	start := time.Now()
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
 	err := srv.Shutdown(grace)
@@ -96,11 +101,14 @@ func (b *Bridge) stop(ctx context.Context, srv *http.Server, timeout time.Durati
 		err = srv.Close()
 	}
 	stopBackground()
+	left := max(timeout-time.Since(start), backgroundGrace) // requests may have used the time up
+	late := time.NewTimer(left)
+	defer late.Stop()
 	select {
 	case e := <-worked:
 		err = errors.Join(err, e)
-	case <-grace.Done():
-		err = errors.Join(err, fmt.Errorf("background work did not finish within %s; its leases run out and another process goes on with it", timeout))
+	case <-late.C:
+		err = errors.Join(err, fmt.Errorf("background work did not finish within %s; its leases run out and another process goes on with it", left))
 	}
 	b.log.Info("stopped")
 	return err

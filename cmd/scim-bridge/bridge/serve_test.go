@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/sharearefund/scim-bridge/cache"
 	"github.com/sharearefund/scim-bridge/cmd/scim-bridge/bridge"
 	"github.com/sharearefund/scim-bridge/cmd/scim-bridge/bridge/bridgetest"
+	"github.com/sharearefund/scim-bridge/provision/tenantconfig"
 	"github.com/sharearefund/scim-bridge/store"
 	"github.com/sharearefund/scim-bridge/upstream/sandbox"
 )
@@ -150,6 +152,118 @@ func TestI15ServeStopsGracefully(t *testing.T) {
 	}
 }
 
+// Requests that use the time up are cut off; the background work still has
+// time to end, and that is no error.
+func TestServeCutsOff(t *testing.T) {
+	var cfg bridgetest.Config
+	o := options(&cfg)
+	s := bridgetest.Start(t, cfg)
+	id := s.Must(201, "POST", "/Users", bridgetest.User("ada@example.com")).ID()
+	v := serve(t, s, *o, bridge.ServeOptions{ShutdownTimeout: time.Millisecond})
+	defer v.close()
+	if err := s.Sandbox.SetFaults([]sandbox.Rule{{Operation: "get_user", Gate: "slow"}}); err != nil {
+		t.Fatal(err)
+	}
+	cut := make(chan int, 1)
+	go func() {
+		status, _ := v.get(v.base + "/Users/" + id)
+		cut <- status
+	}()
+	until(t, func() bool {
+		return slices.ContainsFunc(s.Sandbox.Gates(), func(g sandbox.Gate) bool { return g.Name == "slow" && g.Waiting > 0 })
+	})
+	v.stop()
+	if err := <-v.done; err != nil {
+		t.Error(err)
+	}
+	if status := <-cut; status != 0 {
+		t.Errorf("the request was answered %d", status)
+	}
+}
+
+// A tenant that cannot be served is not ready, and its clients hear why.
+func TestUnusableTenants(t *testing.T) {
+	for _, tt := range []struct {
+		name, tenant string
+		key          bool
+		report, told string
+	}{
+		{
+			"another key", "", false,
+			"every request is 503: the tenant's upstream secrets cannot be opened; give the servers the key that sealed them (secrets.key_file or secrets.previous_key_files), or run scim-bridge tenant apply with its tenant.yaml",
+			"the tenant's upstream secrets cannot be opened: an operator has to correct the tenant's configuration",
+		},
+		{
+			"an unknown role", "default_role: Viewr", true,
+			`every request is 503: default_role: unknown role "Viewr" (have `,
+			`default_role: unknown role "Viewr" (have `,
+		},
+		{
+			"an unknown identity provider", "identity_provider: nobody", true,
+			`every request is 503: identity_provider: unknown "nobody" (have `,
+			`identity_provider: unknown "nobody" (have `,
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var cfg bridgetest.Config
+			o := options(&cfg)
+			s := bridgetest.Start(t, cfg)
+			doc := bridgetest.Tenant("acme", s.UpstreamURL)
+			if key, _, ok := strings.Cut(tt.tenant, ":"); ok {
+				lines := strings.Split(doc, "\n")
+				lines = slices.DeleteFunc(lines, func(l string) bool { return strings.HasPrefix(l, key+":") })
+				doc = strings.Join(append(lines, tt.tenant), "\n")
+			}
+			changed := *o
+			if !tt.key {
+				changed.OpenSecret = func([]byte, []byte) ([]byte, error) { return nil, errors.New("message authentication failed") }
+			}
+			c, err := tenantconfig.Parse([]byte(doc), func(string) (string, bool) { return "acme-secret", true }, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			row, err := c.ToStore(func(b, _ []byte) ([]byte, error) { return b, nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Store.Update(t.Context(), func(tx store.Tx) error {
+				old, err := tx.Tenant(t.Context(), "acme")
+				if err != nil {
+					return err
+				}
+				row.Version, row.CreatedAt = old.Version, old.CreatedAt
+				return tx.PutTenant(row)
+			}); err != nil {
+				t.Fatal(err)
+			}
+			v := serve(t, s, changed, bridge.ServeOptions{})
+			defer v.close()
+			defer func() { v.stop(); <-v.done }()
+
+			var h bridge.Health
+			until(t, func() bool {
+				status, body := v.get(v.health + "/readyz")
+				if err := json.Unmarshal([]byte(body), &h); err != nil || status != 200 {
+					t.Fatal(status, body, err)
+				}
+				return len(h.Directories) == 1 && h.Directories[0].Status == "unusable"
+			})
+			if h.Status != "degraded" || !strings.HasPrefix(h.Directories[0].Detail, tt.report) {
+				t.Errorf("status %s, detail %s", h.Status, h.Directories[0].Detail)
+			}
+			if _, body := v.get(v.health + "/metrics"); !strings.Contains(body, `scim_bridge_directory_fresh{tenant="acme"} 0`) {
+				t.Error("the directory counts as fresh")
+			}
+			status, body := v.get(v.base + "/Users/0b9f7c1e-1111-4222-8333-000000000000")
+			var told struct{ Detail string }
+			if err := json.Unmarshal([]byte(body), &told); err != nil || status != 503 || !strings.HasPrefix(told.Detail, tt.told) ||
+				!strings.HasSuffix(told.Detail, "an operator has to correct the tenant's configuration") {
+				t.Errorf("%d %s", status, body)
+			}
+		})
+	}
+}
+
 // until waits for what must happen soon.
 func until(t *testing.T, ok func() bool) {
 	t.Helper()
@@ -179,6 +293,9 @@ func TestReadiness(t *testing.T) {
 		{"all works", false, func(*bridge.Options) {}, 200, state{"ready", "ok", "ok", "fresh"}},
 		{"Redis does not answer", false, func(o *bridge.Options) { o.Redis = &cache.RedisOptions{URL: "redis://127.0.0.1:1"} }, 200, state{"degraded", "ok", "degraded", "fresh"}},
 		{"the store does not answer", false, func(o *bridge.Options) { o.Store = brokenStore{o.Store} }, 503, state{"unavailable", "unavailable", "ok", ""}},
+		{"another key", false, func(o *bridge.Options) {
+			o.OpenSecret = func([]byte, []byte) ([]byte, error) { return nil, errors.New("hunter2: message authentication failed") }
+		}, 200, state{"degraded", "ok", "ok", "unusable"}},
 		{"no directory yet", true, func(*bridge.Options) {}, 200, state{"degraded", "ok", "ok", "never"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -11,7 +11,6 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -170,11 +169,6 @@ func (p *process) restart() {
 	p.client.CloseIdleConnections()
 	p.start()
 	p.ready()
-}
-
-func (p *process) signal(s syscall.Signal) {
-	p.rig.t.Helper()
-	check(p.rig.t, p.cmd.Process.Signal(s))
 }
 
 // allLogs is everything that the process ever printed.

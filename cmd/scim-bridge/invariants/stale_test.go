@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -100,11 +99,11 @@ func TestI13_AStoppedProcessOverwritesNothing(t *testing.T) {
 				old := make(chan answer, 1)
 				go func() { old <- r.a.do("PATCH", "/Users/"+id, rename(email, "Old")) }()
 				check(t, r.sandbox.AwaitGate(ctx, "here", 1))
-				r.a.signal(syscall.SIGSTOP)
+				r.a.pause()
 				check(t, r.sandbox.OpenGate("here"))
 				r.b.insistOn(200, "PATCH", "/Users/"+id, rename(email, "New"))
 				effects := len(r.sandbox.Ledger())
-				r.a.signal(syscall.SIGCONT)
+				r.a.resume()
 				a := <-old
 				if a.err == nil && a.Status < 300 {
 					t.Errorf("the stopped process acknowledged what it had lost the lease for: %s", a)

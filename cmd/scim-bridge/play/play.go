@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 )
@@ -146,8 +145,12 @@ func (s *session) assign(ctx context.Context, p person) error {
 		return err
 	}
 	id, err := found(got)
-	if err != nil || id != "" {
-		return err // already there: the provider keeps the id
+	if err != nil {
+		return err
+	}
+	if id != "" { // the provider keeps the id
+		s.print.detail("→", p.mail+" was assigned in an earlier run on this data: nothing to create")
+		return nil
 	}
 	r, err := s.client.create(p)
 	if err != nil {
@@ -167,6 +170,7 @@ func (s *session) assignTogether(ctx context.Context, all []person) error {
 	type sent struct {
 		requests []request
 		replies  []reply
+		there    bool // since an earlier run
 		err      error
 	}
 	results := make([]sent, len(all))
@@ -188,7 +192,7 @@ func (s *session) assignTogether(ctx context.Context, all []person) error {
 				return
 			}
 			id, err := found(got)
-			if out.err = err; err != nil || id != "" {
+			if out.there, out.err = id != "", err; err != nil || out.there {
 				return
 			}
 			r, err := s.client.create(p)
@@ -199,7 +203,11 @@ func (s *session) assignTogether(ctx context.Context, all []person) error {
 	}
 	wg.Wait()
 	var faults []error
+	there := 0
 	for _, r := range results {
+		if r.there {
+			there++
+		}
 		for i := range r.replies {
 			s.print.exchange(r.requests[i], r.replies[i], false)
 		}
@@ -207,6 +215,12 @@ func (s *session) assignTogether(ctx context.Context, all []person) error {
 	}
 	if err := errors.Join(faults...); err != nil {
 		return err
+	}
+	if there > 0 {
+		s.print.detail("→", fmt.Sprintf("%d of %d were assigned in an earlier run on this data: nothing to create for them", there, len(all)))
+	}
+	if there == len(all) {
+		return nil
 	}
 	if err := s.showUpstream(ctx); err != nil {
 		return err
@@ -221,17 +235,12 @@ func (s *session) assignTogether(ctx context.Context, all []person) error {
 
 // accept has a person follow the link, if there is one to follow.
 func (s *session) accept(ctx context.Context, p person) error {
-	var state struct {
-		Invites []invite `json:"invites"`
+	err := s.control(ctx, http.MethodPost, "/_sandbox/accept", map[string]string{"email": p.mail}, nil)
+	if r, ok := errors.AsType[*refused](err); ok && r.status == http.StatusConflict {
+		s.print.detail("→", p.mail+" accepted in an earlier run on this data: no invite is open")
+		return nil
 	}
-	if err := s.control(ctx, http.MethodGet, "/_sandbox/state", nil, &state); err != nil {
-		return err
-	}
-	pending := func(i invite) bool { return strings.EqualFold(i.Email, p.mail) && i.State == "pending" }
-	if !slices.ContainsFunc(state.Invites, pending) {
-		return nil // accepted in an earlier play on the same data
-	}
-	if err := s.control(ctx, http.MethodPost, "/_sandbox/accept", map[string]string{"email": p.mail}, nil); err != nil {
+	if err != nil {
 		return err
 	}
 	return s.showUpstream(ctx)

@@ -5,12 +5,16 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/sharearefund/scim-bridge/upstream"
+	"github.com/sharearefund/scim-bridge/upstream/sandbox"
 )
 
 // transport answers requests without a network.
@@ -166,5 +170,100 @@ func TestRunRefuses(t *testing.T) {
 	err := Run(t.Context(), Options{Provider: "octa", Out: io.Discard})
 	if err == nil || err.Error() != `unknown provider "octa": have okta, entra` {
 		t.Error(err)
+	}
+}
+
+// Nothing of what is the same in every request is shown, wherever it stands,
+// and what is left is JSON still.
+func TestCompact(t *testing.T) {
+	for _, tt := range []struct{ name, in, want string }{
+		{"schemas first", `{"schemas":["a","b"],"userName":"x"}`, `{"userName":"x"}`},
+		{"schemas last", `{"userName":"x","schemas":["a"]}`, `{"userName":"x"}`},
+		{"the password last", `{"userName":"x","password":"hunter2"}`, `{"userName":"x"}`},
+		{"operations before schemas", `{"Operations":[{"op":"add"}],"schemas":["a"]}`, `[{"op":"add"}]`},
+		{"operations after schemas", `{"schemas":["a"],"Operations":[{"op":"add"}]}`, `[{"op":"add"}]`},
+		{"operations among others", `{"Operations":[],"x":1}`, `{"Operations":[],"x":1}`},
+		{"nothing else", `{"schemas":["a"]}`, `{}`},
+		{"names are quoted again", `{"a\"b":1}`, `{"a\"b":1}`},
+		{"not an object", `[1]`, `[1]`},
+		{"not JSON", `{"a":`, `{"a":`},
+	} {
+		if got := compact([]byte(tt.in)); got != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.name, got, tt.want)
+		}
+	}
+	ada := people()[0]
+	for name, client := range providers() {
+		for what, request := range map[string]func() (request, error){
+			"create":  func() (request, error) { return client.create(ada) },
+			"disable": func() (request, error) { return client.setActive("1", false) },
+		} {
+			r, err := request()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := compact(r.body); !json.Valid([]byte(got)) || strings.Contains(got, `"schemas"`) || strings.Contains(got, `"password"`) {
+				t.Errorf("%s, %s: shown as %s", name, what, got)
+			}
+		}
+	}
+}
+
+// An answer is read whole or not at all.
+func TestReadReply(t *testing.T) {
+	if b, err := readReply(strings.NewReader("1234"), 4); string(b) != "1234" || err != nil {
+		t.Errorf("got %q, %v", b, err)
+	}
+	if b, err := readReply(strings.NewReader("12345"), 4); b != nil || err == nil || err.Error() != "the answer is longer than 4 bytes, more than is read here" {
+		t.Errorf("got %q, %v", b, err)
+	}
+}
+
+// However many people the sandbox has, whoever accepts costs one small call;
+// a second run says why there is nothing to see.
+func TestAccept(t *testing.T) {
+	ada := people()[0]
+	sb, err := sandbox.New(sandbox.Options{Control: true, Users: 20_000, Invites: sandbox.Deferred})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sb.Close()
+	handler := sb.Handler()
+	var out bytes.Buffer
+	var asked []string
+	largest := 0
+	s := newSession(okta{}, &out, func(r *http.Request) (int, http.Header, string) {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		asked, largest = append(asked, r.Method+" "+r.URL.RequestURI()), max(largest, w.Body.Len())
+		return w.Code, w.Header(), w.Body.String()
+	})
+	if _, err := s.effects(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	client, err := upstream.New(upstream.Options{
+		BaseURL: s.SandboxURL, ClientID: "acme", ClientSecret: "acme-secret", Transport: s.HTTP.Transport,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	invite := upstream.InviteUser{Email: ada.mail, FirstName: ada.given, LastName: ada.family, ShouldActivateByEmail: true}
+	if _, err := client.InviteUsers(t.Context(), []upstream.InviteUser{invite}, []int64{113}); err != nil {
+		t.Fatal(err)
+	}
+	asked, largest = nil, 0
+	for range 2 {
+		if err := s.accept(t.Context(), ada); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []string{"POST /_sandbox/accept", "GET /_sandbox/ledger?after=0", "POST /_sandbox/accept"}; !cmp.Equal(want, asked) || largest > 100_000 {
+		t.Errorf("asked %v, the largest answer has %d bytes", asked, largest)
+	}
+	for _, want := range []string{"account active", ada.mail + " accepted in an earlier run"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in\n%s", want, out.String())
+		}
 	}
 }

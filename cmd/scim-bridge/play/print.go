@@ -1,15 +1,17 @@
 package play
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // printer writes the play in lines of at most width columns. It remembers the
@@ -159,13 +161,41 @@ func milliseconds(d time.Duration) string {
 }
 
 // compact is a body without what is the same in every request, and without
-// the password.
+// the password: JSON like the body, or the list of operations alone. A body
+// that is no JSON object is shown as it is.
 func compact(body []byte) string {
-	s := string(regexp.MustCompile(`"schemas":\[[^\]]*\],|"password":"[^"]*",`).ReplaceAll(body, nil))
-	if ops, ok := strings.CutPrefix(s, `{"Operations":`); ok {
-		return strings.TrimSuffix(ops, "}")
+	var kept []string
+	var only []byte // the value of the only member that is kept, if it is Operations
+	d := jsontext.NewDecoder(bytes.NewReader(body))
+	if t, err := d.ReadToken(); err != nil || t.Kind() != '{' {
+		return string(body)
 	}
-	return s
+	for d.PeekKind() != '}' {
+		name, err := d.ReadToken()
+		if err != nil {
+			return string(body)
+		}
+		key := name.String()
+		value, err := d.ReadValue()
+		if err != nil {
+			return string(body)
+		}
+		if key == "schemas" || key == "password" {
+			continue
+		}
+		quoted, err := jsontext.AppendQuote(nil, key)
+		if err != nil {
+			return string(body)
+		}
+		kept = append(kept, string(quoted)+":"+string(value))
+		if only = nil; key == "Operations" && len(kept) == 1 {
+			only = bytes.Clone(value)
+		}
+	}
+	if only != nil {
+		return string(only)
+	}
+	return "{" + strings.Join(kept, ",") + "}"
 }
 
 // wrap cuts a text into lines of at most width characters, after a space or a

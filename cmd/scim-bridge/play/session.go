@@ -40,8 +40,9 @@ type session struct {
 }
 
 const (
-	// maxReply bounds what is read of an answer.
-	maxReply = 8 << 20
+	// maxReply bounds what is read of an answer, in bytes: the ledger of a
+	// sandbox that was played on for long is the largest.
+	maxReply = 256 << 20
 	// maxTries is how often a request is sent while the bridge answers 429 or
 	// 503: Okta gives a task up after ten.
 	maxTries = 10
@@ -96,7 +97,7 @@ func (s *session) once(ctx context.Context, r request) (got reply, after time.Du
 		return reply{}, 0, fmt.Errorf("%s %s: %w", r.method, r.path, err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReply))
+	body, err := readReply(resp.Body, maxReply)
 	if err != nil {
 		return reply{}, 0, fmt.Errorf("%s %s: reading the answer: %w", r.method, r.path, err)
 	}
@@ -178,7 +179,26 @@ func (s *session) calls(ctx context.Context) (map[string]int, error) {
 	return stats.Calls, err
 }
 
-// control uses the sandbox's side door.
+// refused is an answer of the side door that is not a success.
+type refused struct {
+	status int
+	text   string
+}
+
+func (r *refused) Error() string { return fmt.Sprintf("answered %d %s", r.status, r.text) }
+
+// readReply reads an answer to its end. One of more than limit bytes is an
+// error: cut short it would be another answer.
+func readReply(r io.Reader, limit int64) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err == nil && int64(len(b)) > limit {
+		return nil, fmt.Errorf("the answer is longer than %d bytes, more than is read here", limit)
+	}
+	return b, err
+}
+
+// control uses the sandbox's side door. An answer that is not a success is a
+// *refused.
 func (s *session) control(ctx context.Context, method, path string, in, out any) error {
 	var body io.Reader
 	if in != nil {
@@ -200,12 +220,12 @@ func (s *session) control(ctx context.Context, method, path string, in, out any)
 		return fmt.Errorf("sandbox: %s %s: %w", method, path, err)
 	}
 	defer resp.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(resp.Body, maxReply))
+	b, err := readReply(resp.Body, maxReply)
 	if err != nil {
 		return fmt.Errorf("sandbox: %s %s: %w", method, path, err)
 	}
 	if resp.StatusCode >= 300 {
-		return fmt.Errorf("sandbox: %s %s: answered %d %s", method, path, resp.StatusCode, bytes.TrimSpace(b[:min(len(b), 200)]))
+		return fmt.Errorf("sandbox: %s %s: %w", method, path, &refused{resp.StatusCode, string(bytes.TrimSpace(b[:min(len(b), 200)]))})
 	}
 	if out == nil {
 		return nil

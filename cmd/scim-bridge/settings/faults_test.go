@@ -26,10 +26,10 @@ func TestLoadNamesEachFault(t *testing.T) {
 		{name: "an empty file", yaml: "# nothing\n", want: []string{"public_url: is required", "secrets.key_file: is required"}},
 
 		// The form of the file.
-		{name: "not YAML", yaml: "listen: \"x\n", want: []string{"settings.yaml line 1: is not YAML: could not find end character of double-quoted text; mend that line"}},
-		{name: "a key twice", yaml: minimal + "listen: :1\nlisten: :2\n", want: []string{`settings.yaml line 4: is not YAML: mapping key "listen" already defined`}},
+		{name: "not YAML", yaml: "listen: \"x\n", want: []string{"line 1: is not YAML: could not find end character of double-quoted text; mend that line"}},
+		{name: "a key twice", yaml: minimal + "listen: :1\nlisten: :2\n", want: []string{`line 4: is not YAML: mapping key "listen" already defined`}},
 		{name: "a list", yaml: "- 1\n", want: []string{"settings: is not a mapping", "public_url: is required", "secrets.key_file: is required"}},
-		{name: "two documents", yaml: minimal + "---\nlisten: :1\n", want: []string{"settings.yaml: holds more than one YAML document; keep one and remove ---"}},
+		{name: "two documents", yaml: minimal + "---\nlisten: :1\n", want: []string{"settings file: holds more than one YAML document; keep one and remove ---"}},
 		{name: "a section that is a value", yaml: minimal + "log: debug\n", want: []string{`log: is not a mapping; write keys and values under it`}},
 		{name: "a value that is a section", yaml: minimal + "listen: {port: 1}\n", want: []string{"listen: is not a single value; write one value on the same line"}},
 		{name: "no value", yaml: minimal + "listen:\n", want: []string{"listen: has no value; give it one or remove the line"}},
@@ -189,7 +189,7 @@ limits: {body_bytes: much, request_timeout: -1s}
 func TestLoadWithoutItsFile(t *testing.T) {
 	f := newFolder(t)
 	_, err := Load(filepath.Join(f.dir, "none.yaml"), f.lookup)
-	want := []string{`settings file: "` + f.dir + `/none.yaml": cannot be read: no such file or directory; name a file that the bridge may read`}
+	want := []string{`settings file: cannot be read: no such file or directory; name a file that the bridge may read`}
 	if diff := cmp.Diff(want, faults(t, err)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

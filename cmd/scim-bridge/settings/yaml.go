@@ -25,12 +25,12 @@ func (l *load) readFile(path string) bool {
 	l.dir = filepath.Dir(abs)
 	data, err := os.ReadFile(path)
 	if err != nil {
-		l.complain("settings file", "", path, &complaint{"cannot be read: " + reason(err), "name a file that the bridge may read"})
+		l.complain("settings file", "", "", &complaint{"cannot be read: " + reason(err), "name a file that the bridge may read"})
 		return false
 	}
 	file, err := parser.ParseBytes(data, 0)
 	if err != nil {
-		l.complain(place(path, err), "", "", &complaint{"is not YAML: " + syntax(err), "mend that line"})
+		l.complain(place(err), "", "", &complaint{"is not YAML: " + syntax(err), "mend that line"})
 		return false
 	}
 	var body ast.Node
@@ -38,7 +38,7 @@ func (l *load) readFile(path string) bool {
 		switch {
 		case doc.Body == nil:
 		case body != nil:
-			l.complain(filepath.Base(path), "", "", &complaint{"holds more than one YAML document", "keep one and remove ---"})
+			l.complain("settings file", "", "", &complaint{"holds more than one YAML document", "keep one and remove ---"})
 		default:
 			body = doc.Body
 		}
@@ -66,12 +66,13 @@ func syntax(err error) string {
 	return err.Error()
 }
 
-func place(path string, err error) string {
+// place is where a syntax error is; whoever shows it names the file.
+func place(err error) string {
 	var s *yaml.SyntaxError
 	if errors.As(err, &s) && s.Token != nil && s.Token.Position != nil {
-		return fmt.Sprintf("%s line %d", filepath.Base(path), s.Token.Position.Line)
+		return fmt.Sprintf("line %d", s.Token.Position.Line)
 	}
-	return filepath.Base(path)
+	return "settings file"
 }
 
 // readSection takes the keys of a mapping over. An empty section is as good as

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -34,6 +35,8 @@ type Config struct {
 	Client string
 	// Sandbox configures upstream; Control is always on.
 	Sandbox sandbox.Options
+	// Over is a stack whose upstream this one shares. nil: one of its own.
+	Over *Stack
 	// Tenant is put behind acme's document, one YAML line each. Lines that
 	// begin with two spaces go into its upstream section.
 	Tenant []string
@@ -63,14 +66,7 @@ type Stack struct {
 // Start starts a stack that ends with the test.
 func Start(t testing.TB, cfg Config) *Stack {
 	t.Helper()
-	cfg.Sandbox.Control = true
-	sb, err := sandbox.New(cfg.Sandbox)
-	check(t, err)
-	t.Cleanup(func() { _ = sb.Close() })
-	up := httptest.NewServer(sb.Handler())
-	t.Cleanup(up.Close)
-	t.Cleanup(func() { _ = sb.Close() }) // first: it releases calls that hang
-
+	sb, upstreamURL := startUpstream(t, cfg)
 	if cfg.Store == "" {
 		cfg.Store = filepath.Join(t.TempDir(), "bridge.db")
 	}
@@ -83,7 +79,7 @@ func Start(t testing.TB, cfg Config) *Stack {
 
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	check(t, err)
-	s := &Stack{t: t, Sandbox: sb, UpstreamURL: up.URL, Store: st, Base: "http://" + ln.Addr().String() + "/scim/v2"}
+	s := &Stack{t: t, Sandbox: sb, UpstreamURL: upstreamURL, Store: st, Base: "http://" + ln.Addr().String() + "/scim/v2"}
 	o := bridge.Options{
 		Store: st, StoreKind: "sqlite", OpenSecret: unsealed, PublicURL: "http://" + ln.Addr().String(), Logger: cfg.Logger,
 	}
@@ -93,7 +89,7 @@ func Start(t testing.TB, cfg Config) *Stack {
 	s.Bridge, err = bridge.New(o)
 	check(t, err)
 	t.Cleanup(func() { _ = s.Bridge.Close() })
-	s.Apply(Tenant("acme", up.URL, cfg.Tenant...))
+	s.Apply(Tenant("acme", upstreamURL, cfg.Tenant...))
 	s.Token = s.NewToken("acme", cfg.Client)
 
 	ctx, cancel := context.WithCancel(context.Background())
@@ -117,6 +113,21 @@ func Start(t testing.TB, cfg Config) *Stack {
 		<-done
 	})
 	return s
+}
+
+func startUpstream(t testing.TB, cfg Config) (*sandbox.Sandbox, string) {
+	t.Helper()
+	if cfg.Over != nil {
+		return cfg.Over.Sandbox, cfg.Over.UpstreamURL
+	}
+	cfg.Sandbox.Control = true
+	sb, err := sandbox.New(cfg.Sandbox)
+	check(t, err)
+	t.Cleanup(func() { _ = sb.Close() })
+	up := httptest.NewServer(sb.Handler())
+	t.Cleanup(up.Close)
+	t.Cleanup(func() { _ = sb.Close() }) // first: it releases calls that hang
+	return sb, up.URL
 }
 
 // Tenant is the document of a tenant over the sandbox at upstreamURL, with
@@ -146,7 +157,7 @@ default_role: Viewer
 // unsealed stands for a key that leaves secrets as they are.
 func unsealed(b, _ []byte) ([]byte, error) { return b, nil }
 
-// Apply stores a tenant's document.
+// Apply stores a tenant's document, in place of the one that is there.
 func (s *Stack) Apply(doc string) {
 	s.t.Helper()
 	env := func(string) (string, bool) {
@@ -157,7 +168,15 @@ func (s *Stack) Apply(doc string) {
 	check(s.t, err)
 	row, err := c.ToStore(unsealed)
 	check(s.t, err)
-	check(s.t, s.Store.Update(s.t.Context(), func(tx store.Tx) error { return tx.PutTenant(row) }))
+	check(s.t, s.Store.Update(s.t.Context(), func(tx store.Tx) error {
+		switch old, err := tx.Tenant(s.t.Context(), row.Slug); {
+		case err == nil:
+			row.Version = old.Version
+		case !errors.Is(err, store.ErrNotFound):
+			return err
+		}
+		return tx.PutTenant(row)
+	}))
 }
 
 // NewToken makes a bearer token of a tenant.
