@@ -203,8 +203,8 @@ func (k *changing) refresh(ctx context.Context) error {
 		return nil
 	}
 	acc, err := k.look(ctx)
-	if errors.Is(err, errGone) && k.was != nil && k.was.Email != "" {
-		acc, err = mapping.Account{}, nil // given up for an invite that was to follow
+	if errors.Is(err, errGone) && k.was != nil && (k.was.Email != "" || k.was.Leaving) {
+		acc, err = mapping.Account{}, nil // given up by the attempt that was cut short
 	}
 	if err != nil {
 		return err

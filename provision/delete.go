@@ -93,7 +93,7 @@ func (k *changing) farewell(ctx context.Context, plan mapping.Plan) error {
 	if len(plan.Steps) < 2 {
 		return nil
 	}
-	k.intent = &changeIntent{Organizations: k.heldBefore()}
+	k.intent = &changeIntent{Organizations: k.heldBefore(), Leaving: true}
 	if k.was != nil {
 		k.intent.Email, k.intent.Since = k.was.Email, k.was.Since
 	}

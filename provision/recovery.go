@@ -30,6 +30,9 @@ type changeIntent struct {
 	Since time.Time `json:"since,omitzero"`
 	// Organizations are those that held the person before the first step.
 	Organizations []int64 `json:"organizations,omitempty"`
+	// Leaving says that the person was to go: nobody upstream is then what
+	// the attempt led to, and not what somebody else did.
+	Leaving bool `json:"leaving,omitzero"`
 }
 
 const intentChange = "change"

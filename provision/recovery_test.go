@@ -452,3 +452,32 @@ func TestDeleteThatStoppedHalfWayIsTakenBack(t *testing.T) {
 		equal(t, "access", fmt.Sprint(access(s, "half@example.com")), "[113 114]")
 	})
 }
+
+// TestDeleteWhoseLastAnswerWasLostIsTakenBack removes the person everywhere
+// without the client hearing of it, and the client changes its mind.
+func TestDeleteWhoseLastAnswerWasLostIsTakenBack(t *testing.T) {
+	inBothModes(t, func(t *testing.T, s *bridgetest.Stack) {
+		id := s.Must(201, "POST", "/Users", bridgetest.User("lost@example.com")).ID()
+		if err := s.Sandbox.Accept("lost@example.com"); err != nil {
+			t.Fatal(err)
+		}
+		s.Must(200, "GET", "/Users/"+id, "")
+		if err := s.Sandbox.SetFaults([]sandbox.Rule{
+			{Operation: "remove_user", After: 1, Times: 1, Cut: "after"},
+			{Operation: "remove_user", After: 1, Status: 503},
+			{Operation: "get_user", Status: 503},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		s.Must(503, "DELETE", "/Users/"+id, "")
+		if err := s.Sandbox.SetFaults(nil); err != nil {
+			t.Fatal(err)
+		}
+		r := s.Must(200, "PUT", "/Users/"+id, bridgetest.User("lost@example.com"))
+		equal(t, "id", r.ID(), id)
+		equal(t, "access", fmt.Sprint(access(s, "lost@example.com")), "[113 114]")
+		equal(t, "mails", mails(s, "lost@example.com"), 2)
+		s.Must(204, "DELETE", "/Users/"+id, "")
+		equal(t, "access after it is deleted for good", len(access(s, "lost@example.com")), 0)
+	})
+}
