@@ -26,8 +26,9 @@ type RebuildReport struct {
 // they had, after the store was lost or restored from an old backup. Accounts
 // in a verified domain that carry an externalId (upstream's other_id) were
 // provisioned by a client and are managed again; so were those of whom only an
-// invite that ended is left. It is a job: this process
-// carries it out, or another one does while this one watches.
+// invite that ended is left. It is a job: this process carries it out, or
+// another one does while this one watches. The error is the last one after
+// three attempts.
 func (s *Service) Rebuild(ctx context.Context, tenant string, progress func(done, total int)) (RebuildReport, error) {
 	if _, _, err := s.enter(ctx, tenant); err != nil {
 		return RebuildReport{}, err
@@ -36,14 +37,37 @@ func (s *Service) Rebuild(ctx context.Context, tenant string, progress func(done
 	if err != nil {
 		return RebuildReport{}, err
 	}
-	go s.help(ctx)
+	helping, stop := context.WithCancel(ctx)
+	helped := make(chan struct{})
+	go func() {
+		defer close(helped)
+		s.help(helping)
+	}()
+	defer func() {
+		stop()
+		<-helped
+	}()
 	return s.watch(ctx, j.ID, progress)
 }
 
-// help claims one rebuild, if nobody else has.
+// help claims rebuilds until ctx is done: where no server runs, a rebuild that
+// failed for a passing reason is tried again here or nowhere.
 func (s *Service) help(ctx context.Context) {
-	if j, err := s.store.ClaimJob(ctx, s.opts.Replica, []string{jobRebuild}, jobTTL); err == nil {
-		s.do(ctx, j)
+	t := time.NewTicker(jobPoll)
+	defer t.Stop()
+	for {
+		j, err := s.store.ClaimJob(ctx, s.opts.Replica, []string{jobRebuild}, jobTTL)
+		switch {
+		case err == nil:
+			s.do(ctx, j)
+		case !errors.Is(err, store.ErrNotFound):
+			s.complain(ctx, "cannot look for jobs", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
 	}
 }
 

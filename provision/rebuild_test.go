@@ -1,6 +1,7 @@
 package provision_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -250,5 +251,30 @@ func TestAliasFindsThePerson(t *testing.T) {
 	} {
 		r := s.Must(200, "GET", "/Users?filter="+url.QueryEscape(filter), "")
 		equal(t, "people with "+filter, r.JSON("totalResults"), any(want))
+	}
+}
+
+// TestRebuildIsTriedAgainWhereNoServerRuns lets the first attempt fail: nobody
+// but the one who asked is there for the second.
+func TestRebuildIsTriedAgainWhereNoServerRuns(t *testing.T) {
+	t.Parallel()
+	s := bridgetest.Start(t, bridgetest.Config{Idle: true, Sandbox: sandbox.Options{Users: 3}})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := s.Sandbox.SetFaults([]sandbox.Rule{{Operation: "list_users", Times: 3, Status: 503}}); err != nil {
+		t.Fatal(err)
+	}
+	report, err := s.Bridge.Service.Rebuild(ctx, "acme", nil)
+	if err != nil || report.People < 3 {
+		t.Errorf("a passing failure: %+v, %v", report, err)
+	}
+	if fired := s.Sandbox.Faults()[0].Fired; fired != 3 {
+		t.Errorf("the fault fired %d times, want 3", fired)
+	}
+	if err := s.Sandbox.SetFaults([]sandbox.Rule{{Operation: "list_users", Status: 503}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Bridge.Service.Rebuild(ctx, "acme", nil); err == nil || ctx.Err() != nil {
+		t.Errorf("a lasting failure: %v", err)
 	}
 }

@@ -46,6 +46,8 @@ type Config struct {
 	Change func(*bridge.Options)
 	// NoScan leaves the directory unread.
 	NoScan bool
+	// Idle leaves the background work undone, as where no server runs.
+	Idle bool
 	// Logger hears the bridge. nil: nobody.
 	Logger *slog.Logger
 }
@@ -100,6 +102,9 @@ func Start(t testing.TB, cfg Config) *Stack {
 	}
 	go func() {
 		defer close(done)
+		if cfg.Idle {
+			return
+		}
 		if err := s.Bridge.Run(ctx); err != nil {
 			t.Errorf("bridge: %v", err)
 		}
