@@ -18,11 +18,11 @@ var (
 // ConflictError means that a unique value is taken.
 type ConflictError struct {
 	// Field is one of "id", "userName", "email", "userID", "alias",
-	// "organization", "slug", "hash".
+	// "displayName", "organization", "slug", "hash".
 	Field string
 	// Value is the one that is taken.
 	Value string
-	// Owner is the person's id or the tenant's slug that has it, when known.
+	// Owner is the person's or group's id or the tenant's slug that has it, when known.
 	Owner string
 }
 

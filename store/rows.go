@@ -30,6 +30,9 @@ type Person struct {
 	Created bool
 	// Listed is false once upstream no longer has the person.
 	Listed bool
+	// Active says that upstream, when last seen, gave or offered the person
+	// access.
+	Active bool
 
 	// Desired is what the client said, as the resource's JSON; empty while
 	// not managed. LastWritten is what we last put upstream, LastSeen what
@@ -50,6 +53,84 @@ type Person struct {
 
 // Revision says how often a person's row was written.
 type Revision struct{ Seq, Revision int64 }
+
+// Group is one group of one tenant. Its members are rows of their own: a
+// change of a group costs what it changes.
+type Group struct {
+	Tenant string
+	// ID is the SCIM id: assigned once, never reused.
+	ID string
+	// Seq orders groups for lists; it never changes.
+	Seq int64
+	// DisplayName is as sent; FoldedName is unique among a tenant's living
+	// groups.
+	DisplayName, FoldedName string
+	ExternalID              string
+	// Version counts the changes of the group and of its members, from 1.
+	Version               int64
+	CreatedAt, ModifiedAt time.Time
+	// DeletedAt is zero for the living.
+	DeletedAt time.Time
+}
+
+// GroupsMark tells a state of a tenant's groups from every other one: a group
+// that is made has a larger Seq, one that is deleted lessens Count, and every
+// other change of a group adds to Versions.
+type GroupsMark struct{ Count, Versions, LastSeq int64 }
+
+// GroupRef is what is known of a group beside its members.
+type GroupRef struct{ ID, DisplayName, ExternalID string }
+
+// Member is one person's place in a group.
+type Member struct {
+	// PersonID is the person's SCIM id, never an alias.
+	PersonID string
+	// UserName is the person's.
+	UserName string
+}
+
+// RoleWork says that a person's roles have to be put right upstream because a
+// group changed. It is there until somebody did so.
+type RoleWork struct {
+	Tenant, GroupID, PersonID string
+	// Seq grows whenever the work is put, also again. The store assigns it.
+	// Who reads a tenant's work finds all with a smaller Seq committed.
+	Seq int64
+	// Removal says that the person is to lose something: the request that
+	// caused it is not acknowledged before.
+	Removal bool
+	// Attempts counts those that failed, Error is the last one's.
+	Attempts int
+	Error    string
+	// RunAt is when it is due again.
+	RunAt, CreatedAt time.Time
+}
+
+// RoleWorkQuery selects role work; zero fields do not restrict.
+type RoleWorkQuery struct {
+	GroupID   string
+	PersonIDs []string
+	// Removals leaves grants out.
+	Removals bool
+	// DueBy leaves out what is due later.
+	DueBy time.Time
+	// Limit 0 means 1000.
+	Limit int
+}
+
+// GuardUse says how far a limit on dangerous changes is used up.
+type GuardUse struct {
+	// Used counts the subjects that passed in the window, Held those that were
+	// held in it and have not passed since.
+	Used, Held int
+	// HeldSubjects are the latest of those, at most 100.
+	HeldSubjects []string
+	// Oldest is when the first subject of the window passed: the next place
+	// is free a window later. Zero when none is used.
+	Oldest time.Time
+	// OpenUntil is until when an operator lifted the limit; zero: never.
+	OpenUntil time.Time
+}
 
 // Intent says what was about to be done upstream, so that whoever comes after
 // a crash can find out whether it was.

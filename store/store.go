@@ -1,6 +1,6 @@
 // Package store is the durable truth for what upstream cannot hold: tenants,
-// credentials, persons and their SCIM ids, tombstones, intents, jobs, leases,
-// guard counters and events. Package store/sqlstore keeps it in SQLite or
+// credentials, persons and their SCIM ids, groups and their members, tombstones,
+// intents, jobs, leases, guards and events. Package store/sqlstore keeps it in SQLite or
 // PostgreSQL; package store/storetest is the suite that both pass.
 package store
 
@@ -93,6 +93,42 @@ type Reader interface {
 	// or invite (userID 0, inviteID "": not asked for), newest first.
 	TombstonesByUpstream(ctx context.Context, tenant string, userID int64, inviteID string) ([]*Person, error)
 
+	// PersonsByID finds living persons by SCIM id or alias: the key is the id
+	// that was asked for, under several of which a person is the same pointer.
+	// Who is not found is not in the map.
+	PersonsByID(ctx context.Context, tenant string, ids []string) (map[string]*Person, error)
+	// CountActive counts the listed, living persons that are Active. It may
+	// cost a look at each of them.
+	CountActive(ctx context.Context, tenant string) (int, error)
+
+	// Group finds a living group by SCIM id.
+	Group(ctx context.Context, tenant, id string) (*Group, error)
+	// GroupByName takes a folded display name.
+	GroupByName(ctx context.Context, tenant, folded string) (*Group, error)
+	// GroupsByExternalID compares byte for byte, by Seq.
+	GroupsByExternalID(ctx context.Context, tenant, externalID string) ([]*Group, error)
+	// Groups is a window of the living groups by Seq.
+	Groups(ctx context.Context, tenant string, w Window) ([]*Group, error)
+	// CountGroups counts the living groups.
+	CountGroups(ctx context.Context, tenant string) (int, error)
+	// GroupsMark differs whenever a living group or its members changed, except
+	// that a deleted person left its groups.
+	GroupsMark(ctx context.Context, tenant string) (GroupsMark, error)
+	// DeletedGroup finds a group that was deleted and not purged.
+	DeletedGroup(ctx context.Context, tenant, id string) (*Group, error)
+	// Members lists a group's members after the given person id, in the byte
+	// order of PersonID.
+	Members(ctx context.Context, tenant, groupID, after string, limit int) ([]Member, error)
+	// MembersAmong tells which of the persons are members of the group.
+	MembersAmong(ctx context.Context, tenant, groupID string, personIDs []string) (map[string]bool, error)
+	// GroupsOf lists the groups of each of the persons, by Seq. Who is in none
+	// is not in the map.
+	GroupsOf(ctx context.Context, tenant string, personIDs []string) (map[string][]GroupRef, error)
+	// RoleWork lists by Seq.
+	RoleWork(ctx context.Context, tenant string, q RoleWorkQuery) ([]RoleWork, error)
+	// CountRoleWork counts all of a tenant's, and those of them that are removals.
+	CountRoleWork(ctx context.Context, tenant string) (all, removals int, err error)
+
 	Intent(ctx context.Context, tenant, key string) (*Intent, error)
 	// Intents lists those created before the given time, oldest first.
 	Intents(ctx context.Context, tenant string, before time.Time, limit int) ([]*Intent, error)
@@ -116,9 +152,10 @@ type Reader interface {
 	// the order of Seq it shows no event before all with a smaller Seq are
 	// there, so who goes on after the last one seen misses none.
 	Events(ctx context.Context, q EventQuery) ([]*Event, error)
-	// GuardCount sums what was counted since the given time, to the second:
-	// all of the second that since falls into counts.
-	GuardCount(ctx context.Context, tenant, guard string, since time.Time) (int, error)
+	// Guard says how a guard stands in the window that began at since.
+	Guard(ctx context.Context, tenant, guard string, since time.Time) (GuardUse, error)
+	// First is when something was first noted; zero when never.
+	First(ctx context.Context, tenant, what string) (time.Time, error)
 }
 
 // Tx is a transaction. It is valid only inside the function that Update calls
@@ -133,18 +170,68 @@ type Tx interface {
 	// p.Version, which it increments. ErrStale when it is not, or when the
 	// person is deleted; *ConflictError when uniqueness forbids it.
 	UpdatePerson(p *Person) error
-	// SeePerson stores LastSeen, LastSeenAt, UserID, InviteIDs and Listed
-	// alone if the version is still p.Version; the version stays: what
+	// SeePerson stores LastSeen, LastSeenAt, UserID, InviteIDs, Listed and
+	// Active alone if the version is still p.Version; the version stays: what
 	// upstream shows is not a change of ours. ErrStale when it is not,
 	// *ConflictError when the user id is taken.
 	SeePerson(p *Person) error
 	// DeletePerson turns a person into a tombstone without personal data:
-	// ids and DeletedAt stay. ErrStale when p.Version is not current.
+	// ids and DeletedAt stay. Its places in groups and its role work go.
+	// ErrStale when p.Version is not current.
 	DeletePerson(p *Person, at time.Time) error
 	// AddAlias makes Person(alias) find the person. *ConflictError when the
 	// alias is another person's id or alias; adding it again does nothing.
 	// ErrNotFound when id is nobody's.
 	AddAlias(tenant, alias, id string) error
+
+	// InsertGroup stores a new group, assigning Seq and Version 1.
+	// *ConflictError when the id or the name is taken.
+	InsertGroup(g *Group) error
+	// LockGroup is Group, and keeps the group and its members from being
+	// changed by others until the transaction ends; a member that is deleted
+	// leaves all the same.
+	LockGroup(tenant, id string) (*Group, error)
+	// UpdateGroup stores DisplayName, FoldedName, ExternalID and ModifiedAt
+	// if the version is still g.Version, which it increments. ErrStale when
+	// it is not, *ConflictError when the name is taken.
+	UpdateGroup(g *Group) error
+	// DeleteGroup removes the members and keeps the id until PurgeGroup; its
+	// role work stays. ErrStale when g.Version is not current.
+	DeleteGroup(g *Group, at time.Time) error
+	// PurgeGroup forgets a deleted group; a missing one is no error.
+	PurgeGroup(tenant, id string) error
+	// AddMembers adds persons, by their own ids, to a group; who is a member
+	// stays one, and who is no living person is left out. ErrNotFound when
+	// there is no such group.
+	AddMembers(tenant, groupID string, personIDs []string) error
+	// RemoveMembers removes persons; who is not a member does not matter.
+	RemoveMembers(tenant, groupID string, personIDs []string) error
+
+	// PutRoleWork inserts each, or puts it anew with a new Seq, no attempts
+	// and due at RunAt: it is a removal if it was or is one, and keeps its
+	// CreatedAt. It assigns Seq.
+	PutRoleWork(work []RoleWork) error
+	// EndRoleWork removes a person's work up to and including a Seq.
+	EndRoleWork(tenant, personID string, upTo int64) error
+	// DropGrants removes a tenant's work up to and including a Seq, except
+	// removals, and says how much that was.
+	DropGrants(tenant string, upTo int64) (int, error)
+	// DelayRoleWork notes that an attempt at a person's work up to and
+	// including a Seq failed, and when it is due again.
+	DelayRoleWork(tenant, personID string, upTo int64, runAt time.Time, errText string) error
+
+	// TakeGuard lets subjects pass a guard at the given time, all or none:
+	// none when more than limit would have passed since the given time and
+	// the guard is not open. Who passed since then passes again without being
+	// counted, and who passes is no longer held. Concurrent calls for one
+	// guard are judged one after the other.
+	TakeGuard(tenant, guard string, subjects []string, at, since time.Time, limit int) (ok bool, err error)
+	// HoldGuard notes that subjects were held.
+	HoldGuard(tenant, guard string, subjects []string, at time.Time) error
+	// OpenGuard lifts a guard's limit until the given time; zero puts it back.
+	OpenGuard(tenant, guard string, until time.Time) error
+	// NoteFirst notes that something happened, if it was never noted before.
+	NoteFirst(tenant, what string, at time.Time) error
 
 	// PutIntent inserts or replaces the intent of its key.
 	PutIntent(i *Intent) error
@@ -175,12 +262,11 @@ type Tx interface {
 	PutCredential(c *Credential) error
 
 	PutDirectory(tenant string, d Directory) error
-	AddGuardCount(tenant, guard string, at time.Time, n int) error
 }
 
-// Window selects persons by Seq.
+// Window selects persons or groups by Seq.
 type Window struct {
-	// After skips persons up to and including this Seq.
+	// After skips those up to and including this Seq.
 	After int64
 	// Offset skips that many more.
 	Offset int

@@ -20,7 +20,7 @@ func benchPerson(n int64) *store.Person {
 	return &store.Person{
 		Tenant: "acme", ID: fmt.Sprintf("0b9f7c1e-1111-4222-8333-%012d", n), UserID: n, InviteIDs: []string{fmt.Sprint("inv_", n)},
 		UserName: address, FoldedUserName: address, Email: address, FoldedEmail: address, AnyEmails: []string{address},
-		ExternalID: fmt.Sprint("00u", n), Managed: true, Created: true, Listed: true,
+		ExternalID: fmt.Sprint("00u", n), Managed: true, Created: true, Listed: true, Active: true,
 		Desired: make([]byte, 700), LastWritten: make([]byte, 200), LastSeen: make([]byte, 500),
 		CreatedAt: time.Unix(1e9, 0), ModifiedAt: time.Unix(1e9, 0), LastSeenAt: time.Unix(1e9, 0),
 	}
@@ -176,6 +176,13 @@ func BenchmarkRead(b *testing.B) {
 				}
 				return err
 			}},
+			{"CountActive", func(int64) error {
+				n, err := s.CountActive(ctx, "acme")
+				if err == nil && n != persons {
+					err = fmt.Errorf("counted %d", n)
+				}
+				return err
+			}},
 		} {
 			b.Run(c.name, func(b *testing.B) {
 				measured(b, func() {
@@ -187,5 +194,89 @@ func BenchmarkRead(b *testing.B) {
 				})
 			})
 		}
+	})
+}
+
+// BenchmarkMembers adds and removes one member of groups of 1,000, 10,000 and
+// 100,000, adds 10,000 at once, and reads the groups of a page of 100 persons.
+func BenchmarkMembers(b *testing.B) {
+	const persons = 100_001
+	ctx := context.Background()
+	eachDatabaseFilled(b, persons, func(b *testing.B, s *sqlStore) {
+		everybody := make([]string, persons)
+		for i := range everybody {
+			everybody[i] = benchPerson(int64(i) + 1).ID
+		}
+		last := everybody[persons-1:]
+		for _, size := range []int{1000, 10_000, 100_000} {
+			id := fmt.Sprint("group-", size)
+			benchGroup(b, s, id, everybody[:size])
+			b.Run(fmt.Sprint("One/", size), func(b *testing.B) {
+				measured(b, func() {
+					for b.Loop() {
+						for _, change := range []func(tx store.Tx) error{
+							func(tx store.Tx) error { return tx.AddMembers("acme", id, last) },
+							func(tx store.Tx) error { return tx.RemoveMembers("acme", id, last) },
+						} {
+							if err := changeMembers(s, id, change); err != nil {
+								b.Fatal(err)
+							}
+						}
+					}
+				})
+			})
+		}
+		benchGroup(b, s, "filling", nil)
+		b.Run("Add10000", func(b *testing.B) {
+			many := everybody[50_000:60_000]
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := changeMembers(s, "filling", func(tx store.Tx) error { return tx.AddMembers("acme", "filling", many) }); err != nil {
+					b.Fatal(err)
+				}
+				b.StopTimer()
+				if err := changeMembers(s, "filling", func(tx store.Tx) error { return tx.RemoveMembers("acme", "filling", many) }); err != nil {
+					b.Fatal(err)
+				}
+				b.StartTimer()
+			}
+		})
+		b.Run("GroupsOf100", func(b *testing.B) {
+			measured(b, func() {
+				for b.Loop() {
+					if groups, err := s.GroupsOf(ctx, "acme", everybody[500:600]); err != nil || len(groups) != 100 {
+						b.Fatalf("%d persons, %v", len(groups), err)
+					}
+				}
+			})
+		})
+	})
+}
+
+func benchGroup(b *testing.B, s *sqlStore, id string, members []string) {
+	b.Helper()
+	if err := s.Update(context.Background(), func(tx store.Tx) error {
+		if err := tx.InsertGroup(&store.Group{Tenant: "acme", ID: id, DisplayName: id, FoldedName: id, ExternalID: id}); err != nil {
+			return err
+		}
+		return tx.AddMembers("acme", id, members)
+	}); err != nil {
+		b.Fatal(err)
+	}
+	if p, ok := s.b.(*postgresBackend); ok {
+		if _, err := p.db.Exec(`VACUUM ANALYZE group_members`); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// changeMembers is the durable end of a request that changes a group's members.
+func changeMembers(s *sqlStore, id string, change func(tx store.Tx) error) error {
+	return s.Update(context.Background(), func(tx store.Tx) error {
+		g, err := tx.LockGroup("acme", id)
+		if err != nil {
+			return err
+		}
+		return errors.Join(change(tx), tx.UpdateGroup(g), tx.AppendEvent(benchEvent(id)))
 	})
 }

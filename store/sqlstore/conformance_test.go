@@ -44,6 +44,7 @@ func TestPostgres(t *testing.T) {
 				statement(t, db, `UPDATE `+table+` SET `+column+` = `+column+` - $1`, d.Microseconds())
 			}
 			statement(t, db, `UPDATE jobs SET run_at = run_at - $1`, d.Microseconds())
+			statement(t, db, `UPDATE groups SET deleted_at = deleted_at - $1 WHERE deleted_at <> 0`, d.Microseconds())
 		},
 	})
 }

@@ -29,34 +29,32 @@ func (t *tx) PutDirectory(tenant string, d store.Directory) error {
 	return wrap(err, "storing the directory's state")
 }
 
-// guardBucket is how finely a guard's time is kept.
-const guardBucket = time.Second
-
-// guardKept is how long a guard's count is kept.
-const guardKept = 31 * 24 * time.Hour
-
-// bucketOf is the start of the bucket that a time falls into.
-func bucketOf(t time.Time) int64 {
-	n, width := micros(t), guardBucket.Microseconds()
-	return n - n%width
+func (r *reader) First(ctx context.Context, tenant, what string) (time.Time, error) {
+	var at int64
+	err := r.one(ctx, `SELECT at FROM firsts WHERE tenant = $1 AND what = $2`, []any{tenant, what}, &at)
+	if errors.Is(err, sql.ErrNoRows) {
+		return time.Time{}, nil
+	}
+	return moment(at), wrap(err, "reading when %q was first noted", what)
 }
 
-func (r *reader) GuardCount(ctx context.Context, tenant, guard string, since time.Time) (int, error) {
-	var n int
-	err := r.one(ctx, `SELECT CAST(coalesce(sum(n), 0) AS BIGINT) FROM guard_counters
-		WHERE tenant = $1 AND guard = $2 AND bucket >= $3`, []any{tenant, guard, bucketOf(since)}, &n)
-	return n, wrap(err, "reading guard %q", guard)
+func (t *tx) NoteFirst(tenant, what string, at time.Time) error {
+	if at.IsZero() {
+		return errors.New("sqlstore: something is first noted at some time: at is zero")
+	}
+	_, err := t.exec(t.ctx, `INSERT INTO firsts (tenant, what, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
+		tenant, what, micros(at))
+	return wrap(err, "noting %q", what)
 }
 
-func (t *tx) AddGuardCount(tenant, guard string, at time.Time, n int) error {
-	_, err := t.exec(t.ctx, `INSERT INTO guard_counters (tenant, guard, bucket, n) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (tenant, guard, bucket) DO UPDATE SET n = guard_counters.n + excluded.n`,
-		tenant, guard, bucketOf(at), n)
-	return wrap(err, "counting for guard %q", guard)
-}
-
-// leaseKept is how long a lease that nobody uses keeps its row.
-const leaseKept = 24 * time.Hour
+const (
+	// leaseKept is how long a lease that nobody uses keeps its row.
+	leaseKept = 24 * time.Hour
+	// guardKept is how long it is known who passed a guard or was held.
+	guardKept = 31 * 24 * time.Hour
+	// groupKept is how long a deleted group that nobody purged keeps its row.
+	groupKept = 24 * time.Hour
+)
 
 func (s *sqlStore) Heartbeat(ctx context.Context, replica string, ttl time.Duration) (int, error) {
 	var live int
@@ -95,7 +93,10 @@ func (t *tx) housekeep() error {
 	}{
 		{`DELETE FROM leases WHERE until < {now} - CAST($1 AS BIGINT)`, leaseKept},
 		{`DELETE FROM replicas WHERE until < {now} - CAST($1 AS BIGINT)`, leaseKept},
-		{`DELETE FROM guard_counters WHERE bucket < {now} - CAST($1 AS BIGINT)`, guardKept},
+		{`DELETE FROM guard_entries WHERE passed_at < {now} - CAST($1 AS BIGINT)
+			AND held_at < {now} - CAST($1 AS BIGINT)`, guardKept},
+		{`DELETE FROM groups WHERE deleted_at <> 0 AND deleted_at < {now} - CAST($1 AS BIGINT)
+			AND NOT EXISTS (SELECT 1 FROM role_work w WHERE w.tenant = groups.tenant AND w.group_id = groups.id)`, groupKept},
 	} {
 		if _, err := t.exec(t.ctx, old.text, old.kept.Microseconds()); err != nil {
 			return wrap(err, "house-keeping")

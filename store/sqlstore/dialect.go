@@ -3,7 +3,10 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,11 +19,26 @@ import (
 //	{now}   the time in microseconds by the clock that judges leases
 //	{lock}  keeps the selected row from changing until the transaction ends
 //	{skip}  the same, passing over rows that others have locked
+//	{share} keeps the selected rows from being locked by others until then
+//
+// A list of texts is one argument, which dialect.list makes of it; a list of
+// rows is a JSON array of arrays:
+//
+//	{in $n}   an operator: is one of the texts
+//	{each $n} the texts as a table "each" with the column value
+//	{rows $n} the rows as a table "each", whose cells are value ->> 0, 1, …
 type dialect struct {
 	name string
 	// now is the expression of {now}; empty: Options.Now, as a further argument.
-	now        string
-	lock, skip string
+	now               string
+	lock, skip, share string
+	// in, each and rows have %s for the argument.
+	in, each, rows string
+	// list makes an argument of a list.
+	list func(texts []string) any
+	// listMode goes before the arguments of a statement that takes a list;
+	// nil: nothing does.
+	listMode any
 	// savepoints says that a failed statement spoils its transaction unless
 	// it ran in a savepoint.
 	savepoints bool
@@ -45,7 +63,12 @@ type expanded struct {
 	sql string
 	// clock says that the time is a further argument.
 	clock bool
+	// mode goes before the arguments when it is not nil.
+	mode any
 }
+
+// listMark is a mark that names its argument.
+var listMark = regexp.MustCompile(`\{(in|each|rows) (\$[0-9]+)\}`)
 
 // expand replaces the marks of a statement that takes len(args) arguments.
 func (d *dialect) expand(text string, args []any) (string, []any) {
@@ -54,6 +77,9 @@ func (d *dialect) expand(text string, args []any) (string, []any) {
 		if e.clock {
 			args = append(args, micros(d.clock()))
 		}
+		if e.mode != nil {
+			args = slices.Insert(args, 0, e.mode)
+		}
 		return e.sql, args
 	}
 	e := expanded{clock: d.now == "" && strings.Contains(text, "{now}")}
@@ -61,7 +87,14 @@ func (d *dialect) expand(text string, args []any) (string, []any) {
 	if e.clock {
 		now = "$" + strconv.Itoa(len(args)+1)
 	}
-	e.sql = strings.NewReplacer("{now}", now, "{lock}", d.lock, "{skip}", d.skip).Replace(text)
+	e.sql = strings.NewReplacer("{now}", now, "{lock}", d.lock, "{skip}", d.skip, "{share}", d.share).Replace(text)
+	if listMark.MatchString(text) {
+		e.mode = d.listMode
+	}
+	e.sql = listMark.ReplaceAllStringFunc(e.sql, func(mark string) string {
+		m := listMark.FindStringSubmatch(mark)
+		return fmt.Sprintf(map[string]string{"in": d.in, "each": d.each, "rows": d.rows}[m[1]], m[2])
+	})
 	d.texts.Store(text, e)
 	return d.expand(text, args)
 }
@@ -136,4 +169,26 @@ func blob(b []byte) any {
 		return nil
 	}
 	return b
+}
+
+// distinct sorts texts and leaves out repeats and those that cannot have been
+// stored. In one order, concurrent transactions do not wait in a circle.
+func distinct(texts []string) []string {
+	list := make([]string, 0, len(texts))
+	for _, s := range texts {
+		if storable(s) {
+			list = append(list, s)
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// jsonText is a value that always has a JSON form.
+func jsonText(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
 }

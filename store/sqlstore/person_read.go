@@ -22,7 +22,7 @@ type reader struct {
 
 const personColumns = `p.tenant, p.id, p.seq, p.user_id, p.invite_ids,
 	p.user_name, p.folded_user_name, p.email, p.folded_email, p.any_emails, p.external_id,
-	p.managed, p.created, p.listed, p.desired, p.last_written, p.last_seen,
+	p.managed, p.created, p.listed, p.active, p.desired, p.last_written, p.last_seen,
 	p.last_written_at, p.last_seen_at, p.version, p.revision, p.created_at, p.modified_at, p.deleted_at`
 
 const (
@@ -32,6 +32,8 @@ const (
 	tombstoneByID = `SELECT ` + personColumns + ` FROM person_ids i
 		JOIN persons p ON p.tenant = i.tenant AND p.id = i.person_id
 		WHERE i.tenant = $1 AND i.id = $2 AND p.deleted_at <> 0`
+	personsByID = `SELECT ` + personColumns + ` FROM persons p
+		WHERE p.tenant = $1 AND p.id {in $2} AND p.deleted_at = 0`
 	personByUserName = `SELECT ` + personColumns + ` FROM persons p
 		WHERE p.tenant = $1 AND p.folded_user_name = $2 AND p.deleted_at = 0 AND p.folded_user_name <> ''`
 	personByEmail = `SELECT ` + personColumns + ` FROM persons p
@@ -151,6 +153,39 @@ func (r *reader) CountPersons(ctx context.Context, tenant string) (int, error) {
 	return n, wrap(err, "counting persons")
 }
 
+func (r *reader) CountActive(ctx context.Context, tenant string) (int, error) {
+	var n int
+	err := r.one(ctx, `SELECT count(*) FROM persons WHERE tenant = $1 AND deleted_at = 0 AND listed AND active`,
+		[]any{tenant}, &n)
+	return n, wrap(err, "counting active persons")
+}
+
+func (r *reader) PersonsByID(ctx context.Context, tenant string, ids []string) (map[string]*store.Person, error) {
+	found := make(map[string]*store.Person, len(ids))
+	asked, err := r.pairs(ctx, "resolving ids", `SELECT id, person_id FROM person_ids WHERE tenant = $1 AND id {in $2}`, tenant, ids)
+	if err != nil || len(asked) == 0 {
+		return found, err
+	}
+	own := make([]string, len(asked))
+	for i, a := range asked {
+		own[i] = a.value
+	}
+	persons, err := r.persons(ctx, personsByID, tenant, r.d.list(distinct(own)))
+	if err != nil {
+		return nil, err
+	}
+	byID := make(map[string]*store.Person, len(persons))
+	for _, p := range persons {
+		byID[p.ID] = p
+	}
+	for _, a := range asked {
+		if p := byID[a.value]; p != nil {
+			found[a.key] = p
+		}
+	}
+	return found, nil
+}
+
 // person reads the only row of a statement.
 func (r *reader) person(ctx context.Context, text string, args ...any) (*store.Person, error) {
 	if !findable(args) {
@@ -188,7 +223,7 @@ func scanPerson(rows *sql.Rows) (*store.Person, error) {
 	var writtenAt, seenAt, createdAt, modifiedAt, deletedAt int64
 	err := rows.Scan(&p.Tenant, &p.ID, &p.Seq, &p.UserID, &invites,
 		&p.UserName, &p.FoldedUserName, &p.Email, &p.FoldedEmail, &emails, &p.ExternalID,
-		&p.Managed, &p.Created, &p.Listed, &p.Desired, &p.LastWritten, &p.LastSeen,
+		&p.Managed, &p.Created, &p.Listed, &p.Active, &p.Desired, &p.LastWritten, &p.LastSeen,
 		&writtenAt, &seenAt, &p.Version, &p.Revision, &createdAt, &modifiedAt, &deletedAt)
 	if err != nil {
 		return nil, err

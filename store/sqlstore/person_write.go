@@ -33,12 +33,12 @@ func (t *tx) InsertPerson(p *store.Person) error {
 	var seq int64
 	ok, err := t.found(`INSERT INTO persons (tenant, id, user_id, invite_ids,
 			user_name, folded_user_name, email, folded_email, any_emails, external_id,
-			managed, created, listed, desired, last_written, last_seen,
+			managed, created, listed, active, desired, last_written, last_seen,
 			last_written_at, last_seen_at, version, revision, created_at, modified_at, deleted_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, 1, 1, $19, $20, 0)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, 1, 1, $20, $21, 0)
 		ON CONFLICT DO NOTHING RETURNING seq`, []any{
 		p.Tenant, p.ID, p.UserID, invites, p.UserName, p.FoldedUserName, p.Email, p.FoldedEmail, emails, p.ExternalID,
-		p.Managed, p.Created, p.Listed, blob(p.Desired), blob(p.LastWritten), blob(p.LastSeen),
+		p.Managed, p.Created, p.Listed, p.Active, blob(p.Desired), blob(p.LastWritten), blob(p.LastSeen),
 		micros(p.LastWrittenAt), micros(p.LastSeenAt), micros(p.CreatedAt), micros(p.ModifiedAt)}, &seq)
 	if err != nil {
 		return wrap(err, "inserting a person")
@@ -74,7 +74,7 @@ type held struct {
 type personKeys struct {
 	userID                                  int64
 	foldedUserName, foldedEmail, externalID string
-	listed                                  bool
+	listed, active                          bool
 }
 
 // hold locks a living person's row, or returns store.ErrStale when its version
@@ -83,10 +83,10 @@ func (t *tx) hold(p *store.Person) (held, error) {
 	var h held
 	var version int64
 	var invites, emails string
-	ok, err := t.found(`SELECT p.version, p.revision, p.user_id, p.folded_user_name, p.folded_email, p.external_id, p.listed,
+	ok, err := t.found(`SELECT p.version, p.revision, p.user_id, p.folded_user_name, p.folded_email, p.external_id, p.listed, p.active,
 			p.invite_ids, p.any_emails
 		FROM persons p WHERE p.tenant = $1 AND p.id = $2 AND p.deleted_at = 0{lock}`, []any{p.Tenant, p.ID},
-		&version, &h.revision, &h.keys.userID, &h.keys.foldedUserName, &h.keys.foldedEmail, &h.keys.externalID, &h.keys.listed,
+		&version, &h.revision, &h.keys.userID, &h.keys.foldedUserName, &h.keys.foldedEmail, &h.keys.externalID, &h.keys.listed, &h.keys.active,
 		&invites, &emails)
 	if err != nil {
 		return h, wrap(err, "locking a person")
@@ -110,9 +110,9 @@ func (t *tx) rekey(p *store.Person, old, now personKeys) error {
 		return nil
 	}
 	_, taken, err := t.try(`UPDATE persons SET user_id = $3, folded_user_name = $4, folded_email = $5,
-			external_id = $6, listed = $7
+			external_id = $6, listed = $7, active = $8
 		WHERE tenant = $1 AND id = $2`,
-		p.Tenant, p.ID, now.userID, now.foldedUserName, now.foldedEmail, now.externalID, now.listed)
+		p.Tenant, p.ID, now.userID, now.foldedUserName, now.foldedEmail, now.externalID, now.listed, now.active)
 	if err != nil {
 		return wrap(err, "changing a person's keys")
 	}
@@ -139,7 +139,7 @@ func (t *tx) UpdatePerson(p *store.Person) error {
 	if err != nil {
 		return err
 	}
-	if err := t.rekey(p, old.keys, personKeys{p.UserID, p.FoldedUserName, p.FoldedEmail, p.ExternalID, p.Listed}); err != nil {
+	if err := t.rekey(p, old.keys, personKeys{p.UserID, p.FoldedUserName, p.FoldedEmail, p.ExternalID, p.Listed, p.Active}); err != nil {
 		return err
 	}
 	_, err = t.exec(t.ctx, `UPDATE persons SET invite_ids = $3, user_name = $4, email = $5, any_emails = $6,
@@ -174,7 +174,7 @@ func (t *tx) SeePerson(p *store.Person) error {
 		return err
 	}
 	keys := old.keys
-	keys.userID, keys.listed = p.UserID, p.Listed
+	keys.userID, keys.listed, keys.active = p.UserID, p.Listed, p.Active
 	if err := t.rekey(p, old.keys, keys); err != nil {
 		return err
 	}
@@ -202,7 +202,7 @@ func (t *tx) DeletePerson(p *store.Person, at time.Time) error {
 	}
 	_, err = t.exec(t.ctx, `UPDATE persons SET
 			user_name = '', folded_user_name = '', email = '', folded_email = '', any_emails = '', external_id = '',
-			managed = FALSE, created = FALSE, listed = FALSE, desired = NULL, last_written = NULL, last_seen = NULL,
+			managed = FALSE, created = FALSE, listed = FALSE, active = FALSE, desired = NULL, last_written = NULL, last_seen = NULL,
 			last_written_at = 0, last_seen_at = 0, modified_at = $3, deleted_at = $3, version = version + 1
 		WHERE tenant = $1 AND id = $2`, p.Tenant, p.ID, micros(at))
 	if err != nil {
@@ -211,13 +211,18 @@ func (t *tx) DeletePerson(p *store.Person, at time.Time) error {
 	if err := t.index(emailIndex, p.Tenant, p.ID, old.emails, nil); err != nil {
 		return err
 	}
+	for _, table := range []string{"group_members", "role_work"} {
+		if _, err := t.exec(t.ctx, `DELETE FROM `+table+` WHERE tenant = $1 AND person_id = $2`, p.Tenant, p.ID); err != nil {
+			return wrap(err, "deleting the %s of a person", table)
+		}
+	}
 	t.count(p.Tenant, old.keys.listed, false)
 	return nil
 }
 
 func (t *tx) AddAlias(tenant, alias, id string) error {
 	if !storable(alias) {
-		return fmt.Errorf("sqlstore: alias %q cannot be stored: it is not UTF-8 or holds a zero byte", alias)
+		return unstorable("alias", alias)
 	}
 	var person string
 	ok, err := t.found(`SELECT person_id FROM person_ids WHERE tenant = $1 AND id = $2`, []any{tenant, id}, &person)
@@ -324,8 +329,13 @@ func storablePerson(p *store.Person) error {
 		{"e-mail", p.Email}, {"folded e-mail", p.FoldedEmail}, {"external id", p.ExternalID},
 	} {
 		if !storable(f.value) {
-			return fmt.Errorf("sqlstore: %s %q cannot be stored: it is not UTF-8 or holds a zero byte", f.field, f.value)
+			return unstorable(f.field, f.value)
 		}
 	}
 	return nil
+}
+
+// unstorable refuses a text.
+func unstorable(what, value string) error {
+	return fmt.Errorf("sqlstore: %s %q cannot be stored: it is not UTF-8 or holds a zero byte", what, value)
 }

@@ -26,9 +26,18 @@ func newPostgresDialect(now func() time.Time) *dialect {
 		name: "postgres",
 		// The time of the statement, not of the transaction's start: a
 		// lease must not outlive what others see.
-		now:           `CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)`,
-		lock:          ` FOR UPDATE`,
-		skip:          ` FOR UPDATE SKIP LOCKED`,
+		now:   `CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)`,
+		lock:  ` FOR UPDATE`,
+		skip:  ` FOR UPDATE SKIP LOCKED`,
+		share: ` FOR KEY SHARE`,
+		in:    `= ANY (CAST(%s AS TEXT[]))`,
+		each:  `unnest(CAST(%s AS TEXT[])) AS each(value)`,
+		rows:  `json_array_elements(CAST(%s AS JSON)) AS each(value)`,
+		list:  func(texts []string) any { return texts },
+		// Planned anew each time, for the length of the list and the size of
+		// the table: the plan that fits one, or a table still empty, takes
+		// seconds for 20,000.
+		listMode:      pgx.QueryExecModeCacheDescribe,
 		savepoints:    true,
 		firstEvent:    `events_begin()`,
 		nextEvent:     `nextval('events_seq')`,

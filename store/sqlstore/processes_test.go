@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,7 +30,7 @@ const (
 const hammerUpdates = 200
 
 func runChild(role string) int {
-	play, ok := map[string]func(s store.Store, name string) error{"hammer": hammer, "acknowledge": acknowledge, "open": idle}[role]
+	play, ok := map[string]func(s store.Store, name string) error{"hammer": hammer, "acknowledge": acknowledge, "join": join, "open": idle}[role]
 	if !ok {
 		fmt.Fprintf(os.Stderr, "unknown part %q\n", role)
 		return 2
@@ -55,6 +56,22 @@ func hammer(s store.Store, name string) error {
 			}
 		}
 		return nil
+	})...)
+}
+
+// joining is how many one-member changes of a group a joining child makes at once.
+const joining = 50
+
+// join adds persons to one group, each in an Update of its own.
+func join(s store.Store, name string) error {
+	return errors.Join(together(joining, func(i int) error {
+		return s.Update(context.Background(), func(tx store.Tx) error {
+			g, err := tx.LockGroup("t", "shared")
+			if err != nil {
+				return err
+			}
+			return errors.Join(tx.AddMembers("t", g.ID, []string{fmt.Sprint(name, "-", i)}), tx.UpdateGroup(g))
+		})
 	})...)
 }
 
@@ -86,8 +103,11 @@ func acknowledge(s store.Store, name string) error {
 func add(s store.Store, id string) error {
 	return s.Update(context.Background(), func(tx store.Tx) error {
 		p := &store.Person{Tenant: "t", ID: id, FoldedUserName: id, FoldedEmail: id, AnyEmails: []string{id}, Listed: true}
-		return errors.Join(tx.InsertPerson(p), tx.AddGuardCount("t", "g", time.Unix(1000, 0), 1),
-			tx.AppendEvent(&store.Event{Tenant: "t", ResourceID: id, Outcome: store.OutcomeOK}))
+		ok, err := tx.TakeGuard("t", "g", []string{id}, time.Unix(1000, 0), time.Unix(1000, 0), math.MaxInt)
+		if !ok {
+			return errors.Join(errors.New("the guard held"), err)
+		}
+		return errors.Join(tx.InsertPerson(p), tx.AppendEvent(&store.Event{Tenant: "t", ResourceID: id, Outcome: store.OutcomeOK}))
 	})
 }
 
@@ -99,6 +119,25 @@ func child(t *testing.T, role, url, name string) (*exec.Cmd, *bytes.Buffer) {
 	stderr := new(bytes.Buffer)
 	cmd.Stderr = stderr
 	return cmd, stderr
+}
+
+// children runs processes that play a part at the same time, and waits for them.
+func children(t *testing.T, role, url string, processes int) {
+	t.Helper()
+	var cmds []*exec.Cmd
+	var stderrs []*bytes.Buffer
+	for i := range processes {
+		cmd, stderr := child(t, role, url, fmt.Sprint("p", i))
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		cmds, stderrs = append(cmds, cmd), append(stderrs, stderr)
+	}
+	for i, cmd := range cmds {
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("%v: %s", err, stderrs[i])
+		}
+	}
 }
 
 // eachDatabase runs a test on both databases.
@@ -114,8 +153,8 @@ func complete(t *testing.T, s store.Store, n int) {
 	if got, err := s.CountPersons(ctx, "t"); err != nil || got != n {
 		t.Errorf("%d persons counted, %v; want %d", got, err, n)
 	}
-	if got, err := s.GuardCount(ctx, "t", "g", time.Unix(1000, 0)); err != nil || got != n {
-		t.Errorf("%d counted by the guard, %v; want %d", got, err, n)
+	if use, err := s.Guard(ctx, "t", "g", time.Unix(1000, 0)); err != nil || use.Used != n {
+		t.Errorf("%d counted by the guard, %v; want %d", use.Used, err, n)
 	}
 	people, err := s.Persons(ctx, "t", store.Window{Limit: n + 1})
 	if err != nil || len(people) != n {
@@ -131,21 +170,34 @@ func TestProcessesShareADatabase(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, url string) {
 		// They create the schema at the same time as well.
 		const processes = 3
-		var cmds []*exec.Cmd
-		var stderrs []*bytes.Buffer
-		for i := range processes {
-			cmd, stderr := child(t, "hammer", url, fmt.Sprint("p", i))
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			cmds, stderrs = append(cmds, cmd), append(stderrs, stderr)
-		}
-		for i, cmd := range cmds {
-			if err := cmd.Wait(); err != nil {
-				t.Errorf("%v: %s", err, stderrs[i])
-			}
-		}
+		children(t, "hammer", url, processes)
 		complete(t, openTest(t, Options{URL: url}), processes*hammerUpdates)
+	})
+}
+
+func TestProcessesJoinAGroup(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, url string) {
+		const processes = 2
+		s := openTest(t, Options{URL: url})
+		if err := s.Update(t.Context(), func(tx store.Tx) error {
+			for i := range processes * joining {
+				if err := tx.InsertPerson(&store.Person{Tenant: "t", ID: fmt.Sprintf("p%d-%d", i/joining, i%joining)}); err != nil {
+					return err
+				}
+			}
+			return tx.InsertGroup(&store.Group{Tenant: "t", ID: "shared", FoldedName: "shared"})
+		}); err != nil {
+			t.Fatal(err)
+		}
+		children(t, "join", url, processes)
+		members, err := s.Members(t.Context(), "t", "shared", "", 1000)
+		if err != nil || len(members) != processes*joining {
+			t.Errorf("%d members, %v; want %d", len(members), err, processes*joining)
+		}
+		g, err := s.Group(t.Context(), "t", "shared")
+		if err != nil || g.Version != processes*joining+1 {
+			t.Errorf("group %+v, %v; want version %d", g, err, processes*joining+1)
+		}
 	})
 }
 
@@ -228,7 +280,7 @@ func TestProcessesMigrateTogether(t *testing.T) {
 		all.Wait()
 		db := migrationDB(t, url)
 		var versions int
-		if err := db.QueryRow(`SELECT count(*) FROM schema_version WHERE version_id > 0`).Scan(&versions); err != nil || versions != 1 {
+		if err := db.QueryRow(`SELECT count(*) FROM schema_version WHERE version_id > 0`).Scan(&versions); err != nil || versions != 2 {
 			t.Fatalf("%d versions noted, %v", versions, err)
 		}
 	})

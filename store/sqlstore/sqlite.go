@@ -41,7 +41,11 @@ func newSQLiteDialect(now func() time.Time) *dialect {
 	return &dialect{
 		name: "sqlite",
 		// Whoever writes has the file's only write lock; no row needs one.
-		lock: "", skip: "",
+		lock: "", skip: "", share: "",
+		in:         `IN (SELECT value FROM json_each(%s))`,
+		each:       `json_each(%s) AS each`,
+		rows:       `json_each(%s) AS each`,
+		list:       func(texts []string) any { return jsonText(texts) },
 		firstEvent: "NULL", nextEvent: "NULL",
 		countSlots: 1,
 		unique:     sqliteUnique,

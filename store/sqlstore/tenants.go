@@ -160,7 +160,8 @@ func claimOf(base string) string {
 // tenantTables are the tables whose rows go with their tenant. Events stay.
 var tenantTables = []string{
 	"person_emails", "person_invites", "person_ids", "persons", "person_counts", "intents", "leases", "jobs",
-	"directories", "guard_counters", "credentials", "tenant_organizations",
+	"directories", "group_members", "groups", "role_work", "role_work_given", "guard_entries", "guards", "firsts",
+	"credentials", "tenant_organizations",
 }
 
 func (t *tx) DeleteTenant(slug string) error {

@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -9,36 +8,21 @@ import (
 )
 
 var counterCases = []testCase{
-	{"sums what a guard counted since a time", func(h *suite) {
-		add := func(tenant, guard string, at time.Time, n int) {
-			h.Helper()
-			h.update(func(tx store.Tx) error { return tx.AddGuardCount(tenant, guard, at, n) })
+	{"keeps when something was first noted", func(h *suite) {
+		note := func(tenant, what string, at time.Time) error {
+			return h.s.Update(h.ctx, func(tx store.Tx) error { return tx.NoteFirst(tenant, what, at) })
 		}
-		for _, minute := range []int{0, 10, 20} {
-			add("t", "deactivate", base.Add(time.Duration(minute)*time.Minute), 1+minute)
+		equal(h, time.Time{})(h.s.First(h.ctx, "t", "create"))
+		for _, hours := range []int{1, 0, 2} {
+			h.must(note("t", "create", base.Add(time.Duration(hours)*time.Hour)))
+			equal(h, base.Add(time.Hour))(h.s.First(h.ctx, "t", "create"))
 		}
-		add("t", "deactivate", base, 2)
-		add("t", "other", base, 100)
-		add("u", "deactivate", base, 1000)
-		for _, c := range []struct {
-			since time.Time
-			want  int
-		}{
-			{base.Add(-time.Hour), 35}, {base, 35}, {base.Add(time.Minute), 32},
-			{base.Add(20 * time.Minute), 21}, {base.Add(21 * time.Minute), 0}, {time.Time{}, 35},
-		} {
-			equal(h, c.want)(h.s.GuardCount(h.ctx, "t", "deactivate", c.since))
+		h.must(note("u", "create", base))
+		equal(h, base.Add(time.Hour))(h.s.First(h.ctx, "t", "create"))
+		equal(h, time.Time{})(h.s.First(h.ctx, "t", "other"))
+		if err := note("t", "other", time.Time{}); err == nil {
+			h.Fatal("noted at no time")
 		}
-		equal(h, 0)(h.s.GuardCount(h.ctx, "v", "deactivate", base))
-	}},
-	{"counts for a guard without losing any", func(h *suite) {
-		errs := together(crowd, func(i int) error {
-			return h.s.Update(h.ctx, func(tx store.Tx) error {
-				return tx.AddGuardCount("t", "g", base.Add(time.Duration(i%3)*time.Second), 1)
-			})
-		})
-		h.must(errors.Join(errs...))
-		equal(h, crowd)(h.s.GuardCount(h.ctx, "t", "g", base))
 	}},
 	{"keeps the directory's state", func(h *suite) {
 		equal(h, store.Directory{})(h.s.Directory(h.ctx, "t"))

@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -38,16 +39,26 @@ var isolationCases = []testCase{
 		alone := h.snapshot("a")
 		p, err := h.s.Person(h.ctx, "a", "id-1")
 		h.must(err)
-		p.Tenant = "b"
+		g, err := h.s.Group(h.ctx, "a", "group-1")
+		h.must(err)
+		p.Tenant, g.Tenant = "b", "b"
 		for _, change := range []func(tx store.Tx) error{
 			func(tx store.Tx) error { return tx.UpdatePerson(p) },
 			func(tx store.Tx) error { return tx.SeePerson(p) },
 			func(tx store.Tx) error { return tx.DeletePerson(p, base) },
+			func(tx store.Tx) error { return tx.UpdateGroup(g) },
+			func(tx store.Tx) error { return tx.DeleteGroup(g, base) },
 		} {
 			h.is(h.s.Update(h.ctx, change), store.ErrStale)
 		}
 		h.is(h.s.Update(h.ctx, func(tx store.Tx) error { return tx.AddAlias("b", "x", "id-1") }), store.ErrNotFound)
-		h.update(func(tx store.Tx) error { return tx.DeleteIntent("b", "intent") })
+		h.is(h.s.Update(h.ctx, func(tx store.Tx) error { return tx.AddMembers("b", "group-1", []string{"id-3"}) }), store.ErrNotFound)
+		h.update(func(tx store.Tx) error {
+			_, err := tx.DropGrants("b", math.MaxInt64)
+			return errors.Join(err, tx.DeleteIntent("b", "intent"), tx.RemoveMembers("b", "group-1", []string{"id-1"}),
+				tx.PurgeGroup("b", "group-2"), tx.EndRoleWork("b", "id-1", math.MaxInt64),
+				tx.DelayRoleWork("b", "id-2", math.MaxInt64, base, "x"))
+		})
 		if diff := cmp.Diff(alone, h.snapshot("a")); diff != "" {
 			h.Fatalf("(-before +after)\n%s", diff)
 		}
@@ -70,7 +81,7 @@ func (h *suite) fill(slug string, n int) {
 			tx.AddAlias(slug, "alias", alive.ID), tx.DeletePerson(dead, base),
 			tx.PutIntent(&store.Intent{Tenant: slug, Key: "intent", Payload: []byte("tenant-" + slug), CreatedAt: base}),
 			tx.PutDirectory(slug, store.Directory{CompletedAt: base, People: n}),
-			tx.AddGuardCount(slug, "guard", base, n),
+			h.fillGroups(tx, slug),
 			tx.AppendEvent(&store.Event{At: base, Tenant: slug, ResourceID: "id-1", RequestID: "r", Detail: "tenant-" + slug,
 				Outcome: store.OutcomeFailed}))
 	})
@@ -93,7 +104,7 @@ func (h *suite) change(slug string) {
 		}
 		return errors.Join(tx.UpdatePerson(p), tx.DeletePerson(gone, base.Add(time.Hour)),
 			tx.AddAlias(slug, "alias-2", p.ID), tx.DeleteIntent(slug, "intent"),
-			tx.PutDirectory(slug, store.Directory{People: 77}), tx.AddGuardCount(slug, "guard", base, 55),
+			tx.PutDirectory(slug, store.Directory{People: 77}), h.changeGroups(tx, slug),
 			tx.AppendEvent(&store.Event{Tenant: slug, ResourceID: "id-1", RequestID: "r", Outcome: store.OutcomeFailed}))
 	})
 }
@@ -138,8 +149,73 @@ func (h *suite) snapshot(slug string) map[string]any {
 	keep("Jobs")(as(r.Jobs(ctx, slug, 100)))
 	keep("Events")(as(r.Events(ctx, store.EventQuery{Tenant: slug})))
 	keep("Events of a resource")(as(r.Events(ctx, store.EventQuery{Tenant: slug, ResourceID: "id-9"})))
-	keep("GuardCount")(as(r.GuardCount(ctx, slug, "guard", base)))
+	h.snapshotGroups(slug, keep)
 	return shot
+}
+
+// fillGroups is fill for groups and what came with them.
+func (h *suite) fillGroups(tx store.Tx, slug string) error {
+	living, dead := group(slug, 1), group(slug, 2)
+	living.DisplayName = "tenant-" + slug
+	if err := errors.Join(tx.InsertGroup(living), tx.InsertGroup(dead)); err != nil {
+		return err
+	}
+	ok, err := tx.TakeGuard(slug, "guard", []string{"id-1"}, base, base, 1)
+	if !ok {
+		return errors.Join(errStop, err)
+	}
+	return errors.Join(
+		tx.AddMembers(slug, living.ID, []string{"id-1", "id-2"}), tx.DeleteGroup(dead, base),
+		tx.PutRoleWork([]store.RoleWork{
+			{Tenant: slug, GroupID: living.ID, PersonID: "id-1", Removal: true, RunAt: base, CreatedAt: base},
+			{Tenant: slug, GroupID: dead.ID, PersonID: "id-2", RunAt: base, CreatedAt: base}}),
+		tx.HoldGuard(slug, "guard", []string{"tenant-" + slug}, base), tx.OpenGuard(slug, "guard", base),
+		tx.NoteFirst(slug, "first", base))
+}
+
+// changeGroups is change for what fillGroups gave.
+func (h *suite) changeGroups(tx store.Tx, slug string) error {
+	g, err := tx.Group(h.ctx, slug, "group-1")
+	if err != nil {
+		return err
+	}
+	g.DisplayName, g.FoldedName, g.ExternalID = "changed", "changed", "changed"
+	err = errors.Join(tx.UpdateGroup(g), tx.InsertGroup(group(slug, 3)), tx.AddMembers(slug, "group-3", []string{"id-1"}),
+		tx.RemoveMembers(slug, "group-1", []string{"id-1"}), tx.PurgeGroup(slug, "group-2"),
+		tx.EndRoleWork(slug, "id-1", math.MaxInt64), tx.DelayRoleWork(slug, "id-2", math.MaxInt64, base.Add(time.Hour), "changed"),
+		tx.HoldGuard(slug, "guard", []string{"changed"}, base.Add(time.Hour)), tx.OpenGuard(slug, "guard", base.Add(time.Hour)),
+		tx.NoteFirst(slug, "second", base))
+	_, terr := tx.TakeGuard(slug, "guard", []string{"changed-2"}, base, base, 100)
+	_, derr := tx.DropGrants(slug, math.MaxInt64)
+	return errors.Join(err, terr, derr)
+}
+
+// snapshotGroups is snapshot for what fillGroups gave.
+func (h *suite) snapshotGroups(slug string, keep func(name string) func(v any, err error)) {
+	h.Helper()
+	r, ctx := store.Reader(h.s), h.ctx
+	everybody := []string{"id-1", "id-2", "alias"}
+	keep("PersonsByID")(as(r.PersonsByID(ctx, slug, everybody)))
+	keep("CountActive")(as(r.CountActive(ctx, slug)))
+	keep("Group")(as(r.Group(ctx, slug, "group-1")))
+	keep("GroupByName")(as(r.GroupByName(ctx, slug, "gröup1")))
+	keep("GroupByName changed")(as(r.GroupByName(ctx, slug, "changed")))
+	keep("GroupsByExternalID")(as(r.GroupsByExternalID(ctx, slug, "Ext-1")))
+	keep("Groups")(as(r.Groups(ctx, slug, store.Window{Limit: 100})))
+	keep("Groups with offset")(as(r.Groups(ctx, slug, store.Window{Limit: 100, Offset: 1})))
+	keep("CountGroups")(as(r.CountGroups(ctx, slug)))
+	keep("GroupsMark")(as(r.GroupsMark(ctx, slug)))
+	keep("DeletedGroup")(as(r.DeletedGroup(ctx, slug, "group-2")))
+	keep("Members")(as(r.Members(ctx, slug, "group-1", "", 100)))
+	keep("MembersAmong")(as(r.MembersAmong(ctx, slug, "group-1", everybody)))
+	keep("GroupsOf")(as(r.GroupsOf(ctx, slug, everybody)))
+	keep("RoleWork")(as(r.RoleWork(ctx, slug, store.RoleWorkQuery{})))
+	keep("RoleWork of a group and a person")(as(r.RoleWork(ctx, slug, store.RoleWorkQuery{GroupID: "group-2", PersonIDs: everybody})))
+	all, removals, err := r.CountRoleWork(ctx, slug)
+	keep("CountRoleWork")([]int{all, removals}, err)
+	keep("Guard")(as(r.Guard(ctx, slug, "guard", base)))
+	keep("First")(as(r.First(ctx, slug, "first")))
+	keep("First of the other")(as(r.First(ctx, slug, "second")))
 }
 
 // as forgets the type of an answer.

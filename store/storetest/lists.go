@@ -50,6 +50,28 @@ var listCases = []testCase{
 		}
 		equal(h, []string{})(idsOf(h.s.Persons(h.ctx, "t", store.Window{Limit: -1})))
 	}},
+	{"counts the listed and living that are active", func(h *suite) {
+		for n := range 8 {
+			p := person("t", n)
+			p.Listed, p.Active = n&1 != 0, n&2 != 0
+			h.insert(p)
+			if n&4 != 0 {
+				h.update(func(tx store.Tx) error { return tx.DeletePerson(p, base) })
+			}
+		}
+		h.insert(person("u", 1))
+		equal(h, 1)(h.s.CountActive(h.ctx, "t"))
+		p, err := h.s.Person(h.ctx, "t", "id-3")
+		h.must(err)
+		for want, write := range []func(tx store.Tx) error{
+			func(tx store.Tx) error { p.Active = false; return tx.SeePerson(p) },
+			func(tx store.Tx) error { p.Active = true; return tx.UpdatePerson(p) },
+		} {
+			h.update(write)
+			equal(h, want)(h.s.CountActive(h.ctx, "t"))
+			equal(h, copyOf(p))(h.s.Person(h.ctx, "t", "id-3"))
+		}
+	}},
 	{"counts the writes of a row in its revision", func(h *suite) {
 		p := person("t", 1)
 		h.insert(p)

@@ -102,7 +102,7 @@ var personCases = []testCase{
 		h.insert(p)
 		seen := copyOf(p)
 		seen.LastSeen, seen.LastSeenAt, seen.UserID = []byte(`{"now":1}`), base.Add(48*time.Hour), 5001
-		seen.InviteIDs, seen.Listed = []string{"inv-x"}, false
+		seen.InviteIDs, seen.Listed, seen.Active = []string{"inv-x"}, false, false
 		want := copyOf(seen)
 		seen.UserName, seen.FoldedUserName, seen.Desired, seen.AnyEmails = "x", "x", []byte("x"), []string{"x"}
 		h.update(func(tx store.Tx) error { return tx.SeePerson(seen) })
@@ -191,22 +191,38 @@ var personCases = []testCase{
 		h.conflict(h.s.Update(h.ctx, func(tx store.Tx) error { return tx.InsertPerson(taken) }),
 			store.ConflictError{Field: "id", Value: "other-name", Owner: p.ID})
 	}},
+	{"finds many by id and alias", func(h *suite) {
+		a, b, dead, foreign := person("t", 1), person("t", 2), person("t", 3), person("u", 4)
+		h.insert(a, b, dead, foreign)
+		h.update(func(tx store.Tx) error {
+			return errors.Join(tx.AddAlias("t", "alias-a", a.ID), tx.AddAlias("t", "alias-dead", dead.ID), tx.DeletePerson(dead, base))
+		})
+		equal(h, map[string]*store.Person{a.ID: a, "alias-a": a, b.ID: b})(h.s.PersonsByID(h.ctx, "t",
+			[]string{b.ID, "alias-a", a.ID, a.ID, dead.ID, "alias-dead", foreign.ID, "nobody", "", "\x00", "\xff"}))
+		for _, none := range [][]string{nil, {}, {"nobody"}} {
+			equal(h, map[string]*store.Person{})(h.s.PersonsByID(h.ctx, "t", none))
+		}
+	}},
 	{"gives the rows back as they were when an update fails", func(h *suite) {
 		p := person("t", 1)
 		h.insert(p)
 		fresh, event, tenant := person("t", 2), &store.Event{Tenant: "t"}, &store.Tenant{Slug: "t"}
+		g, work := group("t", 1), []store.RoleWork{{Tenant: "t", GroupID: "g", PersonID: "p"}}
 		want, wantFresh := copyOf(p), copyOf(fresh)
 		failure := errors.New("no")
 		err := h.s.Update(h.ctx, func(tx store.Tx) error {
 			return errors.Join(tx.UpdatePerson(p), tx.UpdatePerson(p), tx.InsertPerson(fresh),
-				tx.AppendEvent(event), tx.PutTenant(tenant), failure)
+				tx.AppendEvent(event), tx.PutTenant(tenant), tx.InsertGroup(g), tx.UpdateGroup(g), tx.PutRoleWork(work), failure)
 		})
 		h.is(err, failure)
 		if diff := cmp.Diff([]*store.Person{want, wantFresh}, []*store.Person{p, fresh}); diff != "" {
 			h.Fatalf("(-want +got)\n%s", diff)
 		}
-		if event.Seq != 0 || tenant.Version != 0 {
-			h.Fatalf("seq %d, tenant version %d", event.Seq, tenant.Version)
+		if event.Seq != 0 || tenant.Version != 0 || work[0].Seq != 0 {
+			h.Fatalf("seq %d, tenant version %d, work's seq %d", event.Seq, tenant.Version, work[0].Seq)
+		}
+		if diff := cmp.Diff(group("t", 1), g); diff != "" {
+			h.Fatalf("group (-want +got)\n%s", diff)
 		}
 		h.update(func(tx store.Tx) error { return errors.Join(tx.UpdatePerson(p), tx.InsertPerson(fresh)) })
 	}},

@@ -40,7 +40,9 @@ func Run(t *testing.T, o Opts) {
 	}{
 		{"persons", personCases}, {"person conflicts", conflictCases}, {"lists", listCases},
 		{"updates", updateCases}, {"leases", leaseCases}, {"jobs", jobCases},
-		{"tenants", tenantCases}, {"events", eventCases}, {"counters", counterCases}, {"isolation", isolationCases},
+		{"tenants", tenantCases}, {"events", eventCases}, {"counters", counterCases},
+		{"groups", groupCases}, {"members", memberCases}, {"role work", roleWorkCases}, {"guards", guardCases},
+		{"isolation", isolationCases},
 	} {
 		t.Run(topic.name, func(t *testing.T) {
 			for _, c := range topic.cases {
@@ -176,7 +178,7 @@ func person(tenant string, n int) *store.Person {
 		UserName:  fmt.Sprintf("Pérson%d", n), FoldedUserName: fmt.Sprintf("pérson%d", n),
 		Email: "P" + address[1:], FoldedEmail: address,
 		AnyEmails: []string{address, fmt.Sprintf("p%d@home.example", n)}, ExternalID: fmt.Sprintf("Ext-%d", n),
-		Managed: true, Created: true, Listed: true,
+		Managed: true, Created: true, Listed: true, Active: true,
 		Desired: []byte(`{"a":1}`), LastWritten: []byte(`{"b":2}`), LastSeen: []byte(`{"c":3}`),
 		LastWrittenAt: base.Add(time.Duration(n) * time.Second), LastSeenAt: base.Add(time.Duration(n) * time.Minute),
 		CreatedAt: base, ModifiedAt: base.Add(time.Hour),

@@ -174,12 +174,16 @@ var updateCases = []testCase{
 	{"survives transactions that touch the same rows in different orders", func(h *suite) {
 		h.insert(person("t", 0), person("t", 1), person("t", 2))
 		errs := together(12, func(i int) error {
-			for range 10 {
+			for round := range 10 {
 				err := h.s.Update(h.ctx, func(tx store.Tx) error {
 					for k := range 3 {
 						n := (i + k*(1+i%2)) % 3
-						if err := tx.AddGuardCount("t", fmt.Sprint("guard", n), base, 1); err != nil {
+						ok, err := tx.TakeGuard("t", fmt.Sprint("guard", n), []string{fmt.Sprint(i, round)}, base, base, 120)
+						if err != nil {
 							return err
+						}
+						if !ok {
+							return errStop
 						}
 					}
 					return nil
@@ -192,7 +196,11 @@ var updateCases = []testCase{
 		})
 		h.must(errors.Join(errs...))
 		for n := range 3 {
-			equal(h, 120)(h.s.GuardCount(h.ctx, "t", fmt.Sprint("guard", n), base))
+			use, err := h.s.Guard(h.ctx, "t", fmt.Sprint("guard", n), base)
+			h.must(err)
+			if use.Used != 120 {
+				h.Fatalf("%d passed guard %d", use.Used, n)
+			}
 		}
 	}},
 	{"refuses a transaction after its function returned", func(h *suite) {
