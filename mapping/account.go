@@ -111,6 +111,26 @@ func (a Account) ActiveIn(orgs []int64) bool {
 	return slices.ContainsFunc(orgs, a.hasAccess)
 }
 
+// Accepted reports whether somebody accepted between before and after: an
+// organization that was offered gives access.
+func Accepted(before, after Account) bool {
+	return slices.ContainsFunc(after.Memberships, func(m Membership) bool {
+		was, member := before.membership(m.OrganizationID)
+		offered := member && was.State == MembershipInvited || !member && before.UserID == 0 && before.Invite != nil
+		return m.State == MembershipActive && offered
+	})
+}
+
+// Live reports whether any organization that shows gives or offers access.
+func (a Account) Live() bool {
+	if a.UserID == 0 {
+		return a.Invite != nil && (a.Invite.State == InvitePending || a.Invite.State == InviteExpired)
+	}
+	return slices.ContainsFunc(a.Memberships, func(m Membership) bool {
+		return m.State == MembershipActive || m.State == MembershipInvited
+	})
+}
+
 func (a Account) hasAccess(org int64) bool {
 	if m, ok := a.membership(org); ok {
 		return m.State == MembershipActive || m.State == MembershipInvited

@@ -31,8 +31,8 @@ func (p *Policy) stand(cur Account, want Desire) standing {
 			}
 		case m.State == MembershipSuspended:
 			s.asleep = append(s.asleep, org)
-			if p.outweighs(m.RoleID, want.Role) {
-				s.lower = append(s.lower, Step{Kind: StepSetRole, Organizations: []int64{org}, RoleID: want.Role.ID})
+			if due := want.due(org).Role; p.outweighs(m.RoleID, due) {
+				s.lower = append(s.lower, Step{Kind: StepSetRole, Organizations: []int64{org}, RoleID: due.ID})
 			}
 		case cur.State == AccountBlocked:
 			s.asleep = append(s.asleep, org)
@@ -44,13 +44,13 @@ func (p *Policy) stand(cur Account, want Desire) standing {
 // admit gives the person the access that is due: roles are lowered before
 // access comes back, and an invite that ended is revived before organizations
 // are added to it, so that one mail is sent and not two.
-func (p *Policy) admit(cur Account, want Desire) []Step {
+func (p *Policy) admit(cur Account, want Desire, s Situation) []Step {
 	if cur.UserID == 0 {
-		return p.admitInvited(cur, want)
+		return p.admitInvited(cur, want, s)
 	}
 	at := p.stand(cur, want)
 	steps := at.lower
-	revival, due := p.revive(cur, want, at)
+	revival, due := p.revive(cur, want, at, s)
 	if len(at.asleep) > 0 {
 		activate := Step{Kind: StepActivate, Organizations: at.asleep}
 		if due && cur.Invite.State == InviteExpired {
@@ -71,7 +71,7 @@ func (p *Policy) admit(cur Account, want Desire) []Step {
 // revive is the step that makes the invite of somebody with an account live
 // again, if that is due: after it was withdrawn, in part or whole, or when it
 // expired and access comes back or grows.
-func (p *Policy) revive(cur Account, want Desire, at standing) (Step, bool) {
+func (p *Policy) revive(cur Account, want Desire, at standing, s Situation) (Step, bool) {
 	if cur.Invite == nil {
 		return Step{}, false
 	}
@@ -89,6 +89,8 @@ func (p *Policy) revive(cur Account, want Desire, at standing) (Step, bool) {
 		return Step{Kind: StepResendInvite}, len(at.asleep) > 0 && again.Kind == StepResendInvite
 	case InviteExpired:
 		switch {
+		case s.ResendExpired && len(at.offered) > 0:
+			return again, true
 		case again.Kind == StepInvite:
 			return again, len(at.offered) > 0 && (p.quiet(want) || len(at.missing) > 0)
 		case len(at.offered) > 0:
@@ -101,22 +103,28 @@ func (p *Policy) revive(cur Account, want Desire, at standing) (Step, bool) {
 
 // again makes an invite that ended live again: the same one is sent once
 // more, unless that would mail where no mail is wanted, offer an organization
-// that is not due, or a role above what is due. Then organizations are
-// offered by a new one.
+// that is not due, a role above what is due, or only what others are left
+// with. Then organizations are offered by a new one.
 func (p *Policy) again(cur Account, want Desire, orgs []int64) Step {
 	i := cur.Invite
 	stray := slices.ContainsFunc(i.OrganizationIDs, func(org int64) bool {
 		return slices.Contains(p.Organizations, org) && !slices.Contains(want.Organizations, org)
 	})
-	if stray || p.quiet(want) || i.RoleID != 0 && p.outweighs(i.RoleID, want.Role) {
+	others := len(i.OrganizationIDs) > 0 && len(p.ours(i.OrganizationIDs)) == 0
+	if stray || others || p.quiet(want) || i.RoleID != 0 && p.outweighs(i.RoleID, want.lowest(want.Organizations)) {
 		return invite(cur, want, orgs)
 	}
 	return Step{Kind: StepResendInvite}
 }
 
-// invite offers organizations to somebody whom upstream knows.
+// invite offers organizations to somebody whom upstream knows. Without an
+// account there are no roles but the invite's, whatever else it covers.
 func invite(cur Account, want Desire, orgs []int64) Step {
-	return Step{Kind: StepInvite, Organizations: orgs, RoleID: want.Role.ID, Email: cur.Email}
+	role := want.lowest(orgs)
+	if cur.UserID == 0 {
+		role = want.lowest(want.Organizations)
+	}
+	return Step{Kind: StepInvite, Organizations: orgs, RoleID: role.ID, Email: cur.Email}
 }
 
 // quiet reports whether invites are to be sent without a mail. Upstream does
@@ -139,7 +147,7 @@ func (p *Policy) join(cur Account, want Desire, orgs []int64) []Step {
 	}
 	var steps []Step
 	for _, org := range orgs {
-		steps = append(steps, Step{Kind: StepSetRole, Organizations: []int64{org}, RoleID: want.Role.ID})
+		steps = append(steps, Step{Kind: StepSetRole, Organizations: []int64{org}, RoleID: want.due(org).Role.ID})
 	}
 	return steps
 }
@@ -150,13 +158,13 @@ func withdrawn(a Account) bool {
 	return a.Invite != nil && (a.Invite.State == InviteRevoked || a.Invite.State == InviteExpired)
 }
 
-func (p *Policy) admitInvited(cur Account, want Desire) []Step {
+func (p *Policy) admitInvited(cur Account, want Desire, s Situation) []Step {
 	missing := without(want.Organizations, cur.Invite.OrganizationIDs)
 	var steps []Step
 	switch cur.Invite.State {
 	case InvitePending:
 	case InviteExpired:
-		if len(missing) == 0 && !p.quiet(want) {
+		if len(missing) == 0 && !p.quiet(want) && !s.ResendExpired {
 			return nil
 		}
 		fallthrough

@@ -162,7 +162,7 @@ func TestCountryKnowsEveryCode(t *testing.T) {
 
 func testPolicy() *mapping.Policy {
 	return &mapping.Policy{
-		Organizations: []int64{113, 114}, Domains: []string{"example.com"}, DefaultRole: roles[2], Roles: roles,
+		Organizations: []int64{113, 114}, Domains: []string{"example.com"}, DefaultRole: viewer, Roles: listed,
 		IdentityProviderID: 2, SendMail: true, Adopt: mapping.AdoptVerifiedDomain,
 	}
 }
@@ -170,7 +170,7 @@ func testPolicy() *mapping.Policy {
 func TestDesire(t *testing.T) {
 	base := mapping.Desire{
 		Profile:   mapping.Profile{Email: "jay@example.com"},
-		EmailFrom: "userName", Active: true, Organizations: []int64{113, 114}, IdentityProviderID: 2, Role: roles[2],
+		EmailFrom: "userName", Active: true, Organizations: []int64{113, 114}, IdentityProviderID: 2, Role: viewer,
 	}
 	with := func(change func(*mapping.Desire)) mapping.Desire {
 		d := base
@@ -232,7 +232,7 @@ func TestDesireOfKeepsWhatUpstreamShows(t *testing.T) {
 		{name: "held", cur: cur, want: mapping.Profile{Email: "new@example.com", CountryID: "FR"}},
 		{name: "nobody there", want: written},
 	} {
-		d, err := testPolicy().DesireOf(&scim.User{UserName: tombstone}, tt.cur, written)
+		d, err := testPolicy().DesireOf(&scim.User{UserName: tombstone}, tt.cur, mapping.Past{Written: mapping.Written{Profile: written}})
 		if diff := cmp.Diff(tt.want, d.Profile); err != nil || diff != "" {
 			t.Errorf("%s: error %v (-want +got):\n%s", tt.name, err, diff)
 		}
@@ -262,7 +262,7 @@ func TestDesireOf(t *testing.T) {
 		{name: "a foreign organization does not keep access", user: user(false, 113, 300), cur: account(member(113, 5, "active")), want: []int64{113}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			d, err := testPolicy().DesireOf(tt.user, tt.cur, mapping.Profile{})
+			d, err := testPolicy().DesireOf(tt.user, tt.cur, mapping.Past{})
 			if tt.wantErr != "" {
 				wantBadRequest(t, err, tt.wantErr)
 				return

@@ -76,6 +76,9 @@ type Situation struct {
 	// EmailRefused says that upstream refused to change the address because
 	// the person has never accepted the invite.
 	EmailRefused bool
+	// ResendExpired says that an invite which expired is to be sent again,
+	// though nothing else is due.
+	ResendExpired bool
 }
 
 // Plan leads from cur to want. It is empty when nothing is to be done, and
@@ -105,7 +108,9 @@ func (p *Policy) Plan(cur Account, want Desire, s Situation) Plan {
 	default: // only a pending invite can be written to
 		refused = append(refused, fields...)
 	}
-	admission := p.admit(cur, want)
+	lower, raise := p.regrade(cur, want)
+	steps = append(steps, lower...)
+	admission := append(p.admit(cur, want, s), raise...)
 	if cur.visibleIn(p.Organizations) {
 		// The profile is what upstream may refuse for good: nothing is given
 		// before it has been taken.
@@ -186,7 +191,7 @@ func (p *Policy) first(want Desire) Step {
 	if p.CreateAccounts {
 		kind = StepCreate
 	}
-	return Step{Kind: kind, Organizations: want.Organizations, RoleID: want.Role.ID, Email: want.Profile.Email}
+	return Step{Kind: kind, Organizations: want.Organizations, RoleID: want.lowest(want.Organizations).ID, Email: want.Profile.Email}
 }
 
 // reinvite replaces an invite whose address is to change: the old mailbox

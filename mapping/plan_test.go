@@ -11,7 +11,7 @@ import (
 func due(change func(*mapping.Desire)) mapping.Desire {
 	d := mapping.Desire{
 		Profile: mapping.Profile{Email: "jay@example.com"}, EmailFrom: "emails", Active: true,
-		Organizations: []int64{113, 114}, IdentityProviderID: 2, Role: roles[2],
+		Organizations: []int64{113, 114}, IdentityProviderID: 2, Role: viewer,
 	}
 	if change != nil {
 		change(&d)
@@ -52,6 +52,7 @@ func TestPlan(t *testing.T) {
 	shared := account(member(113, 5, "active"), member(114, 5, "active"), member(200, 2, "active"))
 	waiting := withInvite(invitedNow, "pending", 113, 114)
 	both := func(d *mapping.Desire) { named(d); moved(d) }
+	again := mapping.Situation{ResendExpired: true}
 	for _, tt := range []struct {
 		name           string
 		policy         func(*mapping.Policy)
@@ -119,7 +120,7 @@ func TestPlan(t *testing.T) {
 
 		// active:true
 		{name: "roles are lowered first", cur: asleep, want: due(nil), steps: []mapping.Step{setRole(114), step(mapping.StepActivate, 113, 114)}},
-		{name: "never raised", cur: asleep, want: due(func(d *mapping.Desire) { d.Role = roles[0] }), steps: []mapping.Step{step(mapping.StepActivate, 113, 114)}},
+		{name: "never raised", cur: asleep, want: due(func(d *mapping.Desire) { d.Role = admin }), steps: []mapping.Step{step(mapping.StepActivate, 113, 114)}},
 		{name: "a role that nobody lists is lowered", cur: account(member(113, 99, "suspended")), want: due(in(113)), steps: []mapping.Step{setRole(113), step(mapping.StepActivate, 113)}},
 		{name: "never accepted", cur: withInvite(account(member(113, 5, "suspended")), "revoked", 113), want: due(in(113)),
 			steps: []mapping.Step{step(mapping.StepActivate, 113), step(mapping.StepResendInvite)}},
@@ -128,6 +129,14 @@ func TestPlan(t *testing.T) {
 			steps: []mapping.Step{step(mapping.StepResendInvite), step(mapping.StepActivate, 113)}},
 		{name: "expired and active stays", cur: withInvite(account(member(113, 5, "invited")), "expired", 113), want: due(in(113))},
 		{name: "expired and deferred stays", cur: invited("expired", 113), want: due(in(113))},
+		{name: "expired and active is sent again", situation: again, cur: withInvite(account(member(113, 5, "invited")), "expired", 113), want: due(in(113)), steps: []mapping.Step{step(mapping.StepResendInvite)}},
+		{name: "so is a deferred one", situation: again, cur: invited("expired", 113), want: due(in(113)), steps: []mapping.Step{step(mapping.StepResendInvite)}},
+		{name: "by a new one where it would give too much", situation: again, cur: func() mapping.Account { a := invited("expired", 113); a.Invite.RoleID = 2; return a }(),
+			want: due(in(113)), steps: []mapping.Step{offer(jay, 113)}},
+		{name: "nothing is sent again to whom nothing is offered", situation: again, cur: withInvite(active, "expired", 113), want: due(nil)},
+		{name: "nor while it is pending", situation: again, cur: invited("pending", 113), want: due(in(113))},
+		{name: "nor to the inactive", situation: again, cur: invited("expired", 113), want: due(func(d *mapping.Desire) { inactive(d); in(113)(d) }), steps: []mapping.Step{step(mapping.StepRevokeInvite, 113)}},
+		{name: "what only others are left with is not revived", cur: invited("revoked", 200), want: due(in(113)), steps: []mapping.Step{offer(jay, 113)}},
 		{name: "withdrawn, deferred", cur: invited("revoked", 113), want: due(nil), steps: []mapping.Step{step(mapping.StepResendInvite), offer(jay, 114)}},
 		{name: "withdrawn, to more than is due", cur: invited("revoked", 113, 114), want: due(in(113)), steps: []mapping.Step{offer(jay, 113)}},
 		{name: "withdrawn, with a role above what is due", cur: func() mapping.Account { a := invited("revoked", 113); a.Invite.RoleID = 2; return a }(),

@@ -35,8 +35,22 @@ type Policy struct {
 	Organizations []int64
 	// Domains are the tenant's verified e-mail domains, folded.
 	Domains []string
+	// DefaultOrganizations are those that a person joins unless the client or
+	// a rule says otherwise. nil: all.
+	DefaultOrganizations []int64
 	// DefaultRole is given to whoever no rule gives another.
 	DefaultRole Role
+	// Rules give roles, in order.
+	Rules []Rule
+	// RolesAttribute lets the attribute roles of a User name roles to give.
+	RolesAttribute bool
+	// Ceiling is the role of the greatest weight that a provisioning client may
+	// grant.
+	Ceiling Role
+	// RequireGroup keeps out whoever is in no group that a rule matches.
+	RequireGroup bool
+	// Protected accounts are never touched.
+	Protected Protection
 	// Roles are all of upstream's.
 	Roles []Role
 	// IdentityProviderID is named by invites; 0 names none.

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/sharearefund/scim-bridge/mapping"
-	"github.com/sharearefund/scim-bridge/scim"
 )
 
 // model is upstream as far as one person is concerned, written from the API's
@@ -17,6 +16,10 @@ type model struct {
 	// back that were suspended before anybody accepted; the contract leaves
 	// that open.
 	resendRestores bool
+	// merging says what becomes of the role of a pending invite that more
+	// organizations are added to while there is no account: it "keeps" its
+	// own, "takes" the new one, or "lowers"; the contract leaves that open.
+	merging string
 
 	acc     *modelAccount
 	invites []*modelInvite
@@ -40,15 +43,6 @@ type modelMember struct {
 	accepted  bool
 }
 
-type modelInvite struct {
-	id      string
-	profile mapping.Profile
-	state   string
-	role    int64
-	orgs    []int64
-	idp     int64
-}
-
 func (a *modelAccount) member(org int64) *modelMember {
 	for i := range a.members {
 		if a.members[i].org == org {
@@ -64,28 +58,6 @@ func (a *modelAccount) leave(org int64) {
 
 func (a *modelAccount) hasActive() bool {
 	return slices.ContainsFunc(a.members, func(m modelMember) bool { return m.state == mapping.MembershipActive })
-}
-
-func (i *modelInvite) pending() bool { return i.state == mapping.InvitePending }
-
-func (m *model) invite(id string) *modelInvite {
-	for _, i := range m.invites {
-		if i.id == id {
-			return i
-		}
-	}
-	return nil
-}
-
-// pendingTo is the pending invite of the account, or, while there is none, for
-// an address; nil for none.
-func (m *model) pendingTo(email string) *modelInvite {
-	for _, i := range m.invites {
-		if i.pending() && (m.acc != nil || scim.Fold(i.profile.Email) == scim.Fold(email)) {
-			return i
-		}
-	}
-	return nil
 }
 
 // observe is what the bridge sees after reading upstream.
@@ -158,74 +130,6 @@ func (a *modelAccount) in(orgs []int64) bool {
 	return slices.ContainsFunc(a.members, func(x modelMember) bool { return slices.Contains(orgs, x.org) })
 }
 
-func (m *model) offer(s mapping.Step, want mapping.Desire, mail bool) error {
-	if s.Email == "" {
-		return fmt.Errorf("an invite for nobody")
-	}
-	if m.acc != nil && scim.Fold(m.acc.profile.Email) != scim.Fold(s.Email) {
-		return fmt.Errorf("an invite for %q would make a second person of %q", s.Email, m.acc.profile.Email)
-	}
-	for _, i := range m.invites {
-		if m.acc == nil && i.pending() && scim.Fold(i.profile.Email) != scim.Fold(s.Email) {
-			return fmt.Errorf("an invite for %q while %q can still accept", s.Email, i.profile.Email)
-		}
-	}
-	pending := m.pendingTo(s.Email)
-	var missing []int64
-	for _, org := range s.Organizations {
-		if m.acc != nil {
-			if x := m.acc.member(org); x != nil && x.state != mapping.MembershipInvited {
-				return fmt.Errorf("invite_users answers already_member for %d", org)
-			}
-		}
-		if pending == nil || !slices.Contains(pending.orgs, org) {
-			missing = append(missing, org)
-		}
-	}
-	if len(missing) == 0 {
-		return fmt.Errorf("invite_users answers already_invited for %v", s.Organizations)
-	}
-	if pending == nil {
-		p := want.Profile
-		p.Email = s.Email
-		m.nextID++
-		pending = &modelInvite{
-			id: fmt.Sprintf("inv_%d", m.nextID), profile: p, state: mapping.InvitePending, role: s.RoleID, idp: want.IdentityProviderID,
-		}
-		m.invites = append(m.invites, pending)
-		if mail || want.IdentityProviderID == 0 {
-			m.mails++
-		}
-	}
-	pending.orgs = append(pending.orgs, missing...)
-	m.known = pending.id
-	m.attach(pending, missing, s.RoleID, true)
-	return nil
-}
-
-// attach lets the account follow its pending invite.
-func (m *model) attach(i *modelInvite, orgs []int64, role int64, restore bool) {
-	if m.acc == nil {
-		if !m.immediate {
-			return
-		}
-		m.nextID++
-		m.acc = &modelAccount{id: m.nextID, profile: i.profile, state: mapping.AccountNew, idp: i.idp}
-	}
-	if restore && m.acc.state == mapping.AccountBlocked && !m.acc.accepted {
-		m.acc.state = mapping.AccountNew
-	}
-	for _, org := range orgs {
-		x := m.acc.member(org)
-		switch {
-		case x == nil:
-			m.acc.members = append(m.acc.members, modelMember{org, role, mapping.MembershipInvited, false})
-		case !x.accepted && restore:
-			x.state = mapping.MembershipInvited
-		}
-	}
-}
-
 func (m *model) create(s mapping.Step, want mapping.Desire) error {
 	if m.acc != nil || m.pendingTo(s.Email) != nil {
 		return fmt.Errorf("create_user answers email_taken")
@@ -261,73 +165,6 @@ func (m *model) updateAccount(s mapping.Step, want mapping.Desire) (refused bool
 	}
 	write(&m.acc.profile, s.Fields, want.Profile)
 	return false, nil
-}
-
-func (m *model) updateInvite(s mapping.Step, want mapping.Desire) error {
-	i := m.invite(m.known)
-	if !i.pending() || slices.Contains(s.Fields, "email") {
-		return fmt.Errorf("update_invite %v answers state_conflict: the invite is %s", s.Fields, i.state)
-	}
-	write(&i.profile, s.Fields, want.Profile)
-	return nil
-}
-
-func (i *modelInvite) withdraw(orgs []int64) {
-	if i.state != mapping.InvitePending && i.state != mapping.InviteExpired {
-		return
-	}
-	left := slices.DeleteFunc(slices.Clone(i.orgs), func(org int64) bool { return slices.Contains(orgs, org) })
-	if len(left) == 0 {
-		i.state = mapping.InviteRevoked // its organizations stay on record for a revival
-		return
-	}
-	i.orgs = left
-}
-
-func (m *model) revoke(orgs []int64) error {
-	i := m.invite(m.known)
-	if i.state == mapping.InviteAccepted {
-		return fmt.Errorf("revoke_invite answers state_conflict: it was accepted")
-	}
-	i.withdraw(orgs)
-	if m.acc == nil {
-		return nil
-	}
-	for _, org := range orgs {
-		if x := m.acc.member(org); x != nil && x.state == mapping.MembershipInvited {
-			m.acc.leave(org)
-		}
-	}
-	if !m.acc.accepted && len(m.acc.members) == 0 {
-		m.acc, m.known = nil, ""
-	}
-	return nil
-}
-
-func (m *model) resend() error {
-	i := m.invite(m.known)
-	if i.state == mapping.InviteAccepted {
-		return fmt.Errorf("resend_invite answers state_conflict: it was accepted")
-	}
-	for _, other := range m.invites {
-		if other != i && other.pending() {
-			return fmt.Errorf("resend_invite answers state_conflict: %s is pending", other.id)
-		}
-	}
-	var orgs []int64
-	for _, org := range i.orgs {
-		if m.acc != nil && m.acc.member(org) != nil && m.acc.member(org).accepted {
-			continue
-		}
-		orgs = append(orgs, org)
-	}
-	if len(orgs) == 0 {
-		return fmt.Errorf("resend_invite answers state_conflict: a member already")
-	}
-	i.orgs, i.state = orgs, mapping.InvitePending
-	m.mails++
-	m.attach(i, orgs, i.role, m.resendRestores)
-	return nil
 }
 
 func (m *model) deactivate(orgs []int64) {
@@ -367,6 +204,7 @@ func (m *model) activate(orgs []int64) {
 func (m *model) setRole(org, role int64) {
 	if x := m.acc.member(org); x != nil {
 		x.role = role
+		m.carry()
 		return
 	}
 	state := mapping.MembershipInvited
@@ -396,30 +234,26 @@ func (m *model) remove(org int64) error {
 	return nil
 }
 
-// accept is the person following the link of a pending invite.
-func (m *model) accept() {
-	i := m.invite(m.known)
-	if i == nil || !i.pending() {
-		return
-	}
-	i.state = mapping.InviteAccepted
-	if m.acc == nil {
-		m.nextID++
-		m.acc = &modelAccount{id: m.nextID, profile: i.profile, idp: i.idp}
-	}
-	m.acc.accepted = true
-	for _, org := range i.orgs {
+// grants are the roles that the person can use, or get by accepting, by
+// organization of ours.
+func (m *model) grants() map[int64]int64 {
+	g := map[int64]int64{}
+	for _, org := range ours {
+		offered := slices.IndexFunc(m.invites, func(i *modelInvite) bool { return i.pending() && slices.Contains(i.orgs, org) })
+		if m.acc == nil {
+			if offered >= 0 {
+				g[org] = m.invites[offered].role
+			}
+			continue
+		}
 		x := m.acc.member(org)
 		switch {
 		case x == nil:
-			m.acc.members = append(m.acc.members, modelMember{org, i.role, mapping.MembershipActive, true})
-		case x.state == mapping.MembershipInvited:
-			x.state, x.accepted = mapping.MembershipActive, true
+		case x.state == mapping.MembershipActive && m.acc.state != mapping.AccountBlocked, x.state == mapping.MembershipInvited && offered >= 0:
+			g[org] = x.role
 		}
 	}
-	if m.acc.hasActive() && m.acc.state != mapping.AccountLocked {
-		m.acc.state = mapping.AccountActive
-	}
+	return g
 }
 
 // elsewhere makes the person a member of an organization of another tenant.

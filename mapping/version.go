@@ -39,7 +39,7 @@ func version(k Known, u *scim.User) string {
 		w("role", number(r.ID), r.Name, number(r.Weight))
 	}
 	for _, m := range e.Memberships {
-		w("membership", number(m.OrganizationID), number(m.RoleID), m.RoleName, number(m.RoleWeight), m.State, m.Because)
+		w("membership", number(m.OrganizationID), number(m.RoleID), m.RoleName, number(m.RoleWeight), m.State)
 	}
 	w(e.NotApplied...)
 	return `W/"` + strconv.FormatUint(h.Sum64(), 36) + `"`

@@ -40,7 +40,7 @@ func upstreamJay() mapping.Account {
 
 func known() mapping.Known {
 	return mapping.Known{
-		ID: "id-1", Managed: true, Desired: jay(), Written: upstreamJay().Profile(), Version: 7,
+		ID: "id-1", Managed: true, Desired: jay(), Written: mapping.Written{Profile: upstreamJay().Profile()}, Version: 7,
 		Created: monday, Modified: monday, Location: "https://bridge.example/scim/v2/Users/id-1",
 	}
 }

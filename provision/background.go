@@ -21,7 +21,7 @@ const (
 	jobPollMost    = 5 * time.Second // while the store does not answer
 	jobTTL         = 30 * time.Second
 	jobRetry       = 10 * time.Second
-	workers        = 4
+	workers        = 4 // of each sort of job
 )
 
 // generationWatch remembers the generation that was last loaded.
@@ -43,7 +43,9 @@ func (s *Service) Run(ctx context.Context) error {
 	every(generationPoll, s.reload)
 	every(s.scheduleEvery(), s.schedule)
 	for range workers {
-		wg.Go(func() { s.work(ctx) })
+		for sort := range jobSorts {
+			wg.Go(func() { s.work(ctx, sort) })
+		}
 	}
 	wg.Wait()
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
@@ -116,6 +118,9 @@ func (s *Service) schedule(ctx context.Context) {
 		return
 	}
 	for _, t := range tenants {
+		if err := s.scheduleRoles(ctx, t.Slug); s.fails(ctx, "cannot see whether role work is due", err) {
+			return
+		}
 		d, err := s.store.Directory(ctx, t.Slug)
 		if s.fails(ctx, "cannot see when a directory was read", err) {
 			return
@@ -131,11 +136,13 @@ func (s *Service) schedule(ctx context.Context) {
 	}
 }
 
-// nudge wakes a worker.
+// nudge wakes a worker of each sort.
 func (s *Service) nudge() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
+	for _, wake := range s.wake {
+		select {
+		case wake <- struct{}{}:
+		default:
+		}
 	}
 }
 
@@ -175,16 +182,16 @@ func (s *Service) fails(ctx context.Context, what string, err error) bool {
 	return err != nil
 }
 
-// work claims jobs and does them.
-func (s *Service) work(ctx context.Context) {
+// work claims jobs of a sort and does them.
+func (s *Service) work(ctx context.Context, sort int) {
 	pause := jobPoll
 	for ctx.Err() == nil {
-		j, err := s.store.ClaimJob(ctx, s.opts.Replica, jobKinds, jobTTL)
+		j, err := s.store.ClaimJob(ctx, s.opts.Replica, jobSorts[sort], jobTTL)
 		none := errors.Is(err, store.ErrNotFound)
 		if none {
 			err = nil
 		}
-		wake := s.wake
+		wake := s.wake[sort]
 		if s.fails(ctx, "cannot look for jobs", err) {
 			wake = nil // whoever has work knows no better
 		} else if pause = jobPoll; !none {

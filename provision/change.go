@@ -33,6 +33,13 @@ type change struct {
 	force bool
 	// leaving says that the person is to go, whatever else is due.
 	leaving bool
+	// roles says that the client said nothing new of the person: what it is due
+	// is to be given because a group or the tenant changed. What was done leaves
+	// an event, nothing to do leaves none. group is the group's id; "": none.
+	roles bool
+	group string
+	// resend says that an expired invite is to be sent again.
+	resend bool
 }
 
 // ReplaceUser is PUT.
@@ -84,6 +91,10 @@ type changing struct {
 	untraced bool
 	// intent is the intent of this attempt, or nil.
 	intent *changeIntent
+	// work is the Seq of the latest role work that this change settles.
+	work int64
+	// groups are those that the person is in.
+	groups []mapping.Group
 	// named says that the names are locked in this process.
 	named bool
 	// rival has one of the names that the person is to have; nil: nobody.
@@ -106,11 +117,17 @@ func (s *Service) change(ctx context.Context, c scim.Caller, ch change) (*scim.U
 		return nil, err
 	}
 	defer k.cl.release()
+	if k.roles && k.work == 0 {
+		return nil, nil // somebody else put them right meanwhile
+	}
 	if err := k.decide(ctx); err != nil {
 		if e, ok := errors.AsType[*scim.Error](err); ok && e.Status == 412 && k.run.fresh {
 			s.remember(ctx, k.rec, k.run.cur) // the client is to see what its entity tag was compared with
 		}
 		return nil, k.gone(ctx, err)
+	}
+	if err := k.mayTouch(ctx); err != nil {
+		return nil, err
 	}
 	plan, err := k.carryOut(ctx)
 	if err != nil {
@@ -149,6 +166,9 @@ func (k *changing) begin(ctx context.Context) error {
 			return err
 		}
 		k.was = nil
+		if err := k.readGroups(ctx, tx, p.ID); err != nil {
+			return err
+		}
 		i, err := tx.Intent(ctx, k.c.Tenant, key)
 		if errors.Is(err, store.ErrNotFound) {
 			return nil
@@ -160,7 +180,9 @@ func (k *changing) begin(ctx context.Context) error {
 		return json.Unmarshal(i.Payload, k.was)
 	})
 	if err == nil {
-		k.rec, err = readRecord(p)
+		if k.rec, err = readRecord(p); err == nil {
+			k.rec.groups = k.groups
+		}
 	}
 	if err != nil {
 		k.cl.release()
@@ -171,6 +193,7 @@ func (k *changing) begin(ctx context.Context) error {
 	}
 	k.run = &run{s: k.s, w: k.w, pol: k.pol, cl: k.cl, cur: k.rec.seen.Clone(), ours: k.was != nil, intentAt: k.wasSince, observe: k.look}
 	k.run.ahead = k.foresee
+	k.run.situation.ResendExpired = k.resend
 	if k.was != nil {
 		k.run.since = k.was.Since
 	}
@@ -255,13 +278,25 @@ func (k *changing) needsRead() bool {
 	steps := k.plan().Steps
 	return len(steps) == 0 || slices.ContainsFunc(steps, func(s mapping.Step) bool {
 		switch s.Kind {
-		case mapping.StepDeactivate, mapping.StepRemove:
-			return false
+		case mapping.StepDeactivate, mapping.StepRemove, mapping.StepSetRole:
+			return false // upstream's answer shows what became of it
 		case mapping.StepUpdateAccount:
 			return slices.Contains(s.Fields, "email")
 		}
 		return true
 	})
+}
+
+// neverActivate lets what was said last win where upstream shows access that
+// the client took away: an invite may have been accepted after that. It never
+// works the other way round.
+func (k *changing) neverActivate(view *scim.User) error {
+	said, err := k.rec.desired(k.s.codec)
+	if err == nil && said != nil && said.Active != nil && !*said.Active {
+		inactive := false
+		view.Active = &inactive
+	}
+	return err
 }
 
 func (k *changing) plan() mapping.Plan { return k.pol.Plan(k.run.cur, k.want, k.run.situation) }
@@ -274,6 +309,11 @@ func (k *changing) understand() error {
 	}
 	if k.was != nil && k.silent {
 		view.Active = &k.was.Active
+	}
+	if k.roles {
+		if err := k.neverActivate(view); err != nil {
+			return err
+		}
 	}
 	if err := k.pre.Check(view.Meta.Version); err != nil {
 		return err
@@ -288,14 +328,19 @@ func (k *changing) understand() error {
 	if err := k.pol.CheckProvider(k.before, k.after); err != nil {
 		return err
 	}
-	previous := k.rec.written
+	past := mapping.Past{Written: k.rec.written, Groups: k.groups}
 	if !k.rec.row.Managed {
-		previous = k.run.cur.Profile()
+		past.Written = mapping.Written{Profile: k.run.cur.Profile()}
 	}
-	if k.want, err = k.pol.DesireOf(k.after, k.run.cur, previous); err != nil {
+	if k.was != nil {
+		past.Restore = k.was.Organizations
+	}
+	if k.want, err = k.pol.DesireOf(k.after, k.run.cur, past); err != nil {
 		return err
 	}
-	k.restore()
+	if protected, _ := k.pol.Protects(k.run.cur); protected {
+		k.want.Roles = nil
+	}
 	return k.traced()
 }
 
@@ -361,35 +406,41 @@ func (k *changing) commit(ctx context.Context, plan mapping.Plan) (*scim.User, e
 	s, rec := k.s, k.rec
 	old := *rec.row
 	row := old
-	next := &record{row: &row, seen: rec.seen, written: rec.written}
+	next := &record{row: &row, seen: rec.seen, written: rec.written, groups: rec.groups}
 	for _, id := range k.run.inviteIDs {
 		addInvite(&row, id)
 	}
 	row.Created = row.Created || k.run.created
+	next.written.Resent = k.resent()
 	changes := s.codec.Diff(k.before, k.after)
 	changed := len(changes) > 0 || len(k.run.steps) > 0 || k.adopting
 	var err error
-	if changed {
-		err = next.say(s.codec, k.after, k.email(), k.run.cur, s.now())
-	} else {
+	switch {
+	case changed && (k.roles || k.resend) && !k.adopting:
+		err = next.gave(k.want, k.run.cur, s.now())
+	case changed:
+		err = next.say(s.codec, k.after, k.email(), k.want, k.run.cur, s.now())
+	default:
 		row.UserID = k.run.cur.UserID
 		err = next.see(k.run.cur, s.now())
 	}
 	if err != nil {
 		return nil, err
 	}
-	d := eventData{Active: k.after.Active, WasActive: k.before.Active, Upstream: k.run.steps, NotApplied: plan.NotApplied, UserID: row.UserID}
+	d := eventData{Active: k.after.Active, WasActive: k.before.Active, Upstream: k.run.steps, NotApplied: plan.NotApplied, UserID: row.UserID, Group: k.group}
 	for _, ch := range changes {
 		d.Changes = append(d.Changes, ch.Path)
 	}
 	for _, n := range k.skipped {
 		d.Skipped = append(d.Skipped, n.Path)
 	}
-	e, err := s.event(k.c, k.action, row.ID, k.status, d)
-	if err != nil {
-		return nil, err
+	var e *store.Event
+	if changed || !k.roles && !k.resend {
+		if e, err = s.event(k.c, k.action, row.ID, k.status, d); err != nil {
+			return nil, err
+		}
 	}
-	if err := s.save(ctx, k.cl, &row, e, changed, k.was, k.intent); err != nil {
+	if err := k.save(ctx, &row, e, changed); err != nil {
 		if _, ok := errors.AsType[*store.ConflictError](err); ok {
 			return nil, scim.Unavailable(retrySoon, "another request gave these names to somebody else at the same time: send the request again").Because(err)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -27,6 +28,14 @@ type eventData struct {
 	Skipped    []string `json:"skipped,omitempty"`
 	UserID     int64    `json:"user_id,omitempty"`
 	InviteID   string   `json:"invite_id,omitempty"`
+	// Added and Removed count the members that a change of a group added and
+	// removed; Roles is how many people's roles it changes.
+	Added   int `json:"added,omitempty"`
+	Removed int `json:"removed,omitempty"`
+	Roles   int `json:"roles,omitempty"`
+	// Group is the group because of which a person's roles changed.
+	Group string `json:"group,omitempty"`
+	Guard string `json:"guard,omitempty"`
 }
 
 // event is the entry of an acknowledged change.
@@ -44,9 +53,13 @@ func (s *Service) event(c scim.Caller, action, id string, status int, d eventDat
 // RecordFailure appends the event of a request that was refused or failed.
 // It is best effort: the client has its answer already.
 func (s *Service) RecordFailure(ctx context.Context, c scim.Caller, action, id string, status int, detail string) {
+	resource := "User"
+	if strings.HasPrefix(action, "group.") {
+		resource = "Group"
+	}
 	e := &store.Event{
 		At: s.now(), Tenant: c.Tenant, Actor: c.Credential, RequestID: c.RequestID, Action: action,
-		ResourceType: "User", ResourceID: id, Outcome: store.OutcomeFailed, Status: status, Detail: detail,
+		ResourceType: resource, ResourceID: id, Outcome: store.OutcomeFailed, Status: status, Detail: detail,
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
@@ -63,7 +76,7 @@ func commitContext(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // insert commits a new person with its event, in place of an unmanaged row
 // that the scan may have made of the same account meanwhile.
-func (s *Service) insert(ctx context.Context, cl *claim, r *record, e *store.Event, intent string) error {
+func (s *Service) insert(ctx context.Context, cl *claim, w *workspace, r *record, e *store.Event, intent string) error {
 	ctx, cancel := commitContext(ctx)
 	defer cancel()
 	p := r.row
@@ -81,12 +94,18 @@ func (s *Service) insert(ctx context.Context, cl *claim, r *record, e *store.Eve
 		if err := place(ctx, tx, p); err != nil {
 			return err
 		}
+		if !w.began.Load() {
+			if err := tx.NoteFirst(p.Tenant, firstCreate, s.now()); err != nil {
+				return err
+			}
+		}
 		e.ResourceID = p.ID
 		return tx.AppendEvent(e)
 	})
 	if err != nil {
 		return err
 	}
+	w.began.Store(true)
 	cl.done()
 	return nil
 }
@@ -131,9 +150,15 @@ func sameUpstream(ctx context.Context, rd store.Reader, p *store.Person) (*store
 	return nil, nil
 }
 
-// save commits a changed person with its event.
-func (s *Service) save(ctx context.Context, cl *claim, p *store.Person, e *store.Event, changed bool, intents ...*changeIntent) error {
-	return s.finish(ctx, cl, p, e, intents, func(tx store.Tx) error {
+// save commits a changed person with its event, and ends the role work that
+// the change settled.
+func (k *changing) save(ctx context.Context, p *store.Person, e *store.Event, changed bool) error {
+	return k.s.finish(ctx, k.cl, p, e, []*changeIntent{k.was, k.intent}, func(tx store.Tx) error {
+		if k.work > 0 {
+			if err := tx.EndRoleWork(p.Tenant, p.ID, k.work); err != nil {
+				return err
+			}
+		}
 		if changed {
 			return tx.UpdatePerson(p)
 		}
@@ -155,7 +180,7 @@ func (s *Service) bury(ctx context.Context, cl *claim, p *store.Person, e *store
 }
 
 // finish commits the end of a change: the row as write leaves it and the
-// event, while the leases are given up and the intents dropped.
+// event, if there is one, while the leases are given up and the intents dropped.
 func (s *Service) finish(ctx context.Context, cl *claim, p *store.Person, e *store.Event, intents []*changeIntent, write func(store.Tx) error) error {
 	ctx, cancel := commitContext(ctx)
 	defer cancel()
@@ -168,7 +193,7 @@ func (s *Service) finish(ctx context.Context, cl *claim, p *store.Person, e *sto
 		if err := dropIntents(ctx, tx, p.Tenant, p.ID, intents...); err != nil {
 			return err
 		}
-		if err := write(tx); err != nil {
+		if err := write(tx); err != nil || e == nil {
 			return err
 		}
 		return tx.AppendEvent(e)

@@ -199,6 +199,14 @@ func whoHas(ctx context.Context, rd store.Reader, tenant, name, email string) (*
 
 // carryOut makes the person upstream and commits it.
 func (k *creation) carryOut(ctx context.Context) (*scim.User, error) {
+	if k.want.Active {
+		if err := k.s.take(ctx, k.w, GuardInvites, k.email); err != nil {
+			if !k.ours {
+				k.dropIntent(ctx)
+			}
+			return nil, err
+		}
+	}
 	r := &run{s: k.s, w: k.w, pol: k.pol, cl: k.cl, ours: k.ours, since: k.since, made: k.made}
 	if k.userID != 0 {
 		r.cur, r.created = mapping.Account{UserID: k.userID, State: mapping.AccountActive, Email: k.want.Profile.Email}, true
@@ -262,7 +270,7 @@ func (k *creation) commit(ctx context.Context, r *run, plan mapping.Plan) (*scim
 		InviteIDs: r.inviteIDs, ID: derivedID(k.c.Tenant, r.cur.UserID, currentOf(r.inviteIDs)),
 	}
 	rec := &record{row: row}
-	if err := rec.say(k.s.codec, k.u, k.want.Profile.Email, r.cur, now); err != nil {
+	if err := rec.say(k.s.codec, k.u, k.want.Profile.Email, k.want, r.cur, now); err != nil {
 		return nil, err
 	}
 	e, err := k.s.event(k.c, "user.create", row.ID, 201, eventData{
@@ -272,7 +280,7 @@ func (k *creation) commit(ctx context.Context, r *run, plan mapping.Plan) (*scim
 	if err != nil {
 		return nil, err
 	}
-	if err := k.s.insert(ctx, k.cl, rec, e, k.intent); err != nil {
+	if err := k.s.insert(ctx, k.cl, k.w, rec, e, k.intent); err != nil {
 		return nil, k.conflict(ctx, err)
 	}
 	k.s.remap(ctx, nil, row)

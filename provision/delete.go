@@ -54,6 +54,9 @@ func (k *changing) remove(ctx context.Context) error {
 	if err := k.admit(); err != nil {
 		return err
 	}
+	if err := k.mayTouch(ctx); err != nil {
+		return err
+	}
 	account := k.run.cur.UserID
 	plan := func() mapping.Plan { return k.pol.PlanRemoval(k.run.cur) }
 	if err := k.farewell(ctx, plan()); err != nil {

@@ -16,6 +16,9 @@ type DirectoryHealth struct {
 	// Fresh says whether lists are answered from it.
 	Fresh  bool
 	People int
+	// Grants and Removals count the role work that is to be done; a removal was
+	// not acknowledged yet.
+	Grants, Removals int
 	// Unusable says why every request of the tenant is refused and what an
 	// operator does about it; "" while the tenant is served.
 	Unusable string
@@ -29,13 +32,18 @@ func (s *Service) Directories(ctx context.Context) ([]DirectoryHealth, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := make([]DirectoryHealth, 0, len(tenants))
+	reports := make([]DirectoryHealth, 0, len(tenants))
 	for _, t := range tenants {
 		d, err := s.store.Directory(ctx, t.Slug)
 		if err != nil {
 			return nil, err
 		}
 		h := DirectoryHealth{Tenant: t.Slug, CompletedAt: d.CompletedAt, Fresh: s.fresh(d), People: d.People}
+		all, removals, err := s.store.CountRoleWork(ctx, t.Slug)
+		if err != nil {
+			return nil, err
+		}
+		h.Grants, h.Removals = all-removals, removals
 		wrong, err := s.unusable(ctx, t.Slug)
 		if err != nil {
 			return nil, err
@@ -43,9 +51,9 @@ func (s *Service) Directories(ctx context.Context) ([]DirectoryHealth, error) {
 		if wrong != nil {
 			h.Fresh, h.Unusable = false, wrong.Detail+"; "+wrong.remedy()
 		}
-		all = append(all, h)
+		reports = append(reports, h)
 	}
-	return all, nil
+	return reports, nil
 }
 
 // unusable is what is wrong with the tenant's configuration, nil when nothing

@@ -161,7 +161,7 @@ func (r *run) taken(ctx context.Context, userID int64, known *mapping.Invite) er
 // create makes the account at once; memberships follow by set_role. An
 // address that is taken belongs to an account that was there before us, or to
 // our own lost attempt.
-func (r *run) create(ctx context.Context, want mapping.Desire) error {
+func (r *run) create(ctx context.Context, step mapping.Step, want mapping.Desire) error {
 	p := want.Profile
 	fields := upstream.Profile{Email: &p.Email}
 	for _, f := range []struct {
@@ -192,7 +192,7 @@ func (r *run) create(ctx context.Context, want mapping.Desire) error {
 	case upstream.IsNotFound(findErr):
 		// It belongs to nobody of ours: an invite adds it to our organizations.
 		return r.invite(ctx, mapping.Step{
-			Kind: mapping.StepInvite, Organizations: want.Organizations, RoleID: want.Role.ID, Email: p.Email,
+			Kind: mapping.StepInvite, Organizations: step.Organizations, RoleID: step.RoleID, Email: p.Email,
 		}, want)
 	case findErr != nil:
 		return findErr

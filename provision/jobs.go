@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
 	"github.com/sharearefund/scim-bridge/store"
 	"github.com/sharearefund/scim-bridge/upstream"
 )
@@ -18,15 +16,24 @@ import (
 const (
 	jobScan    = "directory.scan"
 	jobRebuild = "rebuild"
+	// jobRoles does a tenant's role work.
+	jobRoles = "roles"
+	// jobInvites follows invites that were not accepted.
+	jobInvites = "invites"
+	// jobRecompute finds whose roles are not what the rules give.
+	jobRecompute = "roles.recompute"
+	// jobReconcile compares everybody with what the client said, and restores
+	// that when its key is reconcileFix.
+	jobReconcile = "reconcile"
 )
 
-var jobKinds = []string{jobScan, jobRebuild}
-
-// Progress is the JSON of store.Job.Progress.
-type Progress struct {
-	// Done counts people; Total is 0 while it is not known.
-	Done  int `json:"done"`
-	Total int `json:"total,omitempty"`
+// jobSorts are the kinds of jobs by sort: those that look at upstream are done
+// soon, those that change people may take as long as a tenant's rate limit makes
+// them. Each sort has workers of its own, so that no directory grows old
+// because of the others.
+var jobSorts = [2][]string{
+	{jobScan, jobRebuild},
+	{jobRoles, jobRecompute, jobInvites, jobReconcile},
 }
 
 // errCancelled means that somebody asked for the job to stop.
@@ -37,13 +44,13 @@ var errCancelled = errors.New("cancelled")
 func (s *Service) do(ctx context.Context, j *store.Job) {
 	work, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	var done atomic.Int64
+	var at atomic.Pointer[standing]
 	beating := make(chan struct{})
 	go func() {
 		defer close(beating)
-		s.keep(work, j, &done, stop)
+		s.keep(work, j, &at, stop)
 	}()
-	result, err := s.carry(work, j, func(people int) { done.Store(int64(people)) })
+	result, err := s.carry(work, j, func(now standing) { at.Store(&now) })
 	if cause := context.Cause(work); cause != nil {
 		err = cause
 	}
@@ -52,6 +59,7 @@ func (s *Service) do(ctx context.Context, j *store.Job) {
 
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
+	s.leaveProgress(end, j, at.Load(), err == nil)
 	switch {
 	case err == nil:
 		err = s.store.FinishJob(end, j.ID, s.opts.Replica, store.JobDone, result, "")
@@ -59,6 +67,8 @@ func (s *Service) do(ctx context.Context, j *store.Job) {
 		return // somebody else carries it on
 	case errors.Is(err, errCancelled):
 		err = s.store.FinishJob(end, j.ID, s.opts.Replica, store.JobCancelled, nil, "cancelled")
+	case isHeld(err):
+		err = s.store.RetryJob(end, j.ID, s.opts.Replica, s.now().Add(time.Minute), refusal(err).Detail)
 	case ctx.Err() != nil:
 		err = s.store.RetryJob(end, j.ID, s.opts.Replica, s.now(), "the replica stopped")
 	default:
@@ -81,7 +91,7 @@ func backOff(attempts int, err error) time.Duration {
 }
 
 // keep holds the job's lease and stores its progress.
-func (s *Service) keep(ctx context.Context, j *store.Job, done *atomic.Int64, stop context.CancelCauseFunc) {
+func (s *Service) keep(ctx context.Context, j *store.Job, at *atomic.Pointer[standing], stop context.CancelCauseFunc) {
 	t := time.NewTicker(jobTTL / 6)
 	defer t.Stop()
 	for {
@@ -90,7 +100,7 @@ func (s *Service) keep(ctx context.Context, j *store.Job, done *atomic.Int64, st
 			return
 		case <-t.C:
 		}
-		text, err := json.Marshal(Progress{Done: int(done.Load())})
+		text, err := at.Load().progress()
 		if err != nil {
 			stop(err)
 			return
@@ -109,7 +119,7 @@ func (s *Service) keep(ctx context.Context, j *store.Job, done *atomic.Int64, st
 	}
 }
 
-func (s *Service) carry(ctx context.Context, j *store.Job, progress func(people int)) (result []byte, err error) {
+func (s *Service) carry(ctx context.Context, j *store.Job, report func(standing)) (result []byte, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			s.log.ErrorContext(ctx, "a job panicked", "job", j.ID, "kind", j.Kind, "tenant", j.Tenant, "panic", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
@@ -123,19 +133,36 @@ func (s *Service) carry(ctx context.Context, j *store.Job, progress func(people 
 	if err != nil {
 		return nil, err
 	}
+	progress := func(done, total int) { report(standing{done: done, total: total}) }
 	switch j.Kind {
 	case jobScan:
 		if err := s.sweep(ctx, w); err != nil {
 			s.complain(ctx, "cannot finish creates that were cut short", err)
 		}
-		_, err := s.runScan(ctx, w, nil, progress)
-		return nil, err
-	case jobRebuild:
-		report, err := s.rebuild(ctx, w, progress)
-		if err != nil {
+		if _, err := s.runScan(ctx, w, nil, people(progress)); err != nil {
 			return nil, err
 		}
-		return json.Marshal(report)
+		_, err := s.store.EnqueueJob(ctx, store.Job{Tenant: w.slug, Kind: jobInvites})
+		s.nudge()
+		return nil, err
+	case jobRebuild:
+		return marshalled(s.rebuild(ctx, w, people(progress)))
+	case jobReconcile:
+		return marshalled(s.reconcile(ctx, w, j, report))
+	case jobRoles:
+		return nil, s.runRoles(ctx, w, progress)
+	case jobInvites:
+		return nil, s.follow(ctx, w, progress)
+	case jobRecompute:
+		if w, err = s.spaces.latest(ctx, j.Tenant); err != nil {
+			return nil, err
+		}
+		return nil, s.runRecompute(ctx, w, progress)
 	}
 	return nil, fmt.Errorf("unknown kind of job %q", j.Kind)
+}
+
+// people is progress of which nobody knows the end.
+func people(progress func(done, total int)) func(int) {
+	return func(n int) { progress(n, 0) }
 }

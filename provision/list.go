@@ -127,6 +127,9 @@ func (s *Service) found(ctx context.Context, w *workspace, pol *mapping.Policy, 
 	if err != nil {
 		return nil, err
 	}
+	if err := s.withGroups(ctx, r); err != nil {
+		return nil, err
+	}
 	return s.view(pol, r, r.seen)
 }
 
@@ -199,60 +202,63 @@ func (s *Service) listDirectory(ctx context.Context, w *workspace, pol *mapping.
 	if err != nil {
 		return nil, err
 	}
-	page.Resources = make([]*scim.User, 0, len(rows))
-	for _, p := range rows {
-		u, err := s.directoryView(pol, p)
-		if err != nil {
-			return nil, err
-		}
-		page.Resources = append(page.Resources, u)
-	}
-	return page, nil
+	page.Resources, err = s.directoryViews(ctx, w, pol, rows)
+	return page, err
 }
 
-// renderPage renders the window, and reads only when somebody in it changed
-// since it was last rendered.
+// renderPage renders the window, and reads only when somebody in it, or a
+// group, changed since it was last rendered.
 func (s *Service) renderPage(ctx context.Context, w *workspace, pol *mapping.Policy, win store.Window) ([][]byte, error) {
+	mark, err := s.store.GroupsMark(ctx, w.slug)
+	if err != nil {
+		return nil, err
+	}
+	as := renderedAs{pol, mark}
 	revisions, err := s.store.Revisions(ctx, w.slug, win)
 	if err != nil {
 		return nil, err
 	}
 	page := make([][]byte, len(revisions))
 	for i, r := range revisions {
-		if page[i] = s.rendered.get(renderedKey{w.slug, r.Seq}, r.Revision, pol); page[i] == nil {
-			return s.renderAnew(ctx, w, pol, win)
+		if page[i] = s.rendered.get(renderedKey{w.slug, r.Seq}, r.Revision, as); page[i] == nil {
+			return s.renderAnew(ctx, w, as, win)
 		}
 	}
 	return page, nil
 }
 
-func (s *Service) renderAnew(ctx context.Context, w *workspace, pol *mapping.Policy, win store.Window) ([][]byte, error) {
+// renderAnew renders a page. What depends on groups was read after their mark:
+// it is never older than what it is kept as.
+func (s *Service) renderAnew(ctx context.Context, w *workspace, as renderedAs, win store.Window) ([][]byte, error) {
 	rows, err := s.store.Persons(ctx, w.slug, win)
+	if err != nil {
+		return nil, err
+	}
+	users, err := s.directoryViews(ctx, w, as.policy, rows)
 	if err != nil {
 		return nil, err
 	}
 	page := make([][]byte, len(rows))
 	for i, p := range rows {
-		k := renderedKey{w.slug, p.Seq}
-		if page[i] = s.rendered.get(k, p.Revision, pol); page[i] != nil {
-			continue
-		}
-		u, err := s.directoryView(pol, p)
-		if err != nil {
-			return nil, err
-		}
-		page[i] = s.codec.Append(nil, u, scim.Projection{})
-		s.rendered.put(k, p.Revision, pol, page[i])
+		page[i] = s.codec.Append(nil, users[i], scim.Projection{})
+		s.rendered.put(renderedKey{w.slug, p.Seq}, p.Revision, as, page[i])
 	}
 	return page, nil
 }
 
-func (s *Service) directoryView(pol *mapping.Policy, p *store.Person) (*scim.User, error) {
-	r, err := readRecord(p)
+// directoryViews are people as the directory has them.
+func (s *Service) directoryViews(ctx context.Context, w *workspace, pol *mapping.Policy, rows []*store.Person) ([]*scim.User, error) {
+	all, err := s.records(ctx, w.slug, rows)
 	if err != nil {
 		return nil, err
 	}
-	return s.view(pol, r, r.seen)
+	users := make([]*scim.User, len(all))
+	for i, r := range all {
+		if users[i], err = s.view(pol, r, r.seen); err != nil {
+			return nil, err
+		}
+	}
+	return users, nil
 }
 
 // listMatching looks at everybody, a chunk at a time.
@@ -264,11 +270,11 @@ func (s *Service) listMatching(ctx context.Context, w *workspace, pol *mapping.P
 		if err != nil {
 			return nil, err
 		}
-		for _, p := range rows {
-			u, err := s.directoryView(pol, p)
-			if err != nil {
-				return nil, err
-			}
+		users, err := s.directoryViews(ctx, w, pol, rows)
+		if err != nil {
+			return nil, err
+		}
+		for _, u := range users {
 			if q.Filter != nil && !s.codec.Match(q.Filter, u) {
 				continue
 			}

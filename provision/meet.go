@@ -79,6 +79,9 @@ func (s *Service) meetIn(ctx context.Context, tx store.Tx, w *workspace, m meeti
 	if busy, err := s.beingMade(ctx, tx, w.slug, m.acc, m.readAt); busy || err != nil {
 		return nil, err
 	}
+	if late, err := s.noteLate(ctx, tx, w, m.acc); late || err != nil {
+		return nil, err
+	}
 	if m.acc.Invite != nil && !m.traced {
 		return nil, errUntraced
 	}
@@ -131,6 +134,9 @@ func (s *Service) meetAgain(ctx context.Context, tx store.Tx, w *workspace, row 
 func knownInvite(acc mapping.Account, known *mapping.Invite, orgs []int64, now time.Time) mapping.Account {
 	i := *known
 	i.State = inviteState(acc, coveredBy(known, orgs), known.State, &upstream.Account{}, now, known.ExpiresAt)
+	if known.State == mapping.InviteExpired && i.State == mapping.InviteUnknown {
+		i.State = known.State // the list of pending invites tells when it was sent again
+	}
 	acc.Invite = &i
 	return acc
 }

@@ -73,6 +73,13 @@ func (s *Service) observeAccount(ctx context.Context, w *workspace, r *record, u
 	if s.settling(r) && acc.UpdatedAt.Before(r.seen.UpdatedAt) {
 		return r.seen.Clone(), nil
 	}
+	if was := r.seen.Invite; was != nil && was.State == mapping.InviteExpired && acc.Invite.State == mapping.InviteUnknown {
+		probe := &run{s: s, w: w, cur: acc}
+		if err := probe.completeInvite(ctx); err != nil {
+			return mapping.Account{}, err
+		}
+		acc = probe.cur
+	}
 	return acc, nil
 }
 

@@ -104,6 +104,9 @@ func (s *Service) ShowPerson(ctx context.Context, tenant, ref string) (*PersonRe
 	} else if err != nil {
 		return nil, err
 	}
+	if err := s.withGroups(ctx, r); err != nil {
+		return nil, err
+	}
 	return s.report(pol, r, acc)
 }
 

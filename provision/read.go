@@ -53,6 +53,9 @@ func (s *Service) current(ctx context.Context, w *workspace, pol *mapping.Policy
 	if err != nil {
 		return nil, err
 	}
+	if err := s.withGroups(ctx, r); err != nil {
+		return nil, err
+	}
 	acc, err := s.observe(ctx, w, r, e)
 	if errors.Is(err, errGone) {
 		if err := s.unfinished(ctx, p); err != nil {

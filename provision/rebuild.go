@@ -2,10 +2,7 @@ package provision
 
 import (
 	"context"
-	"errors"
 	"time"
-
-	"github.com/go-json-experiment/json"
 
 	"github.com/sharearefund/scim-bridge/mapping"
 	"github.com/sharearefund/scim-bridge/scim"
@@ -27,82 +24,16 @@ type RebuildReport struct {
 // in a verified domain that carry an externalId (upstream's other_id) were
 // provisioned by a client and are managed again; so were those of whom only an
 // invite that ended is left. It is a job: this process carries it out, or
-// another one does while this one watches. The error is the last one after
-// three attempts.
+// another one does while this one watches. Groups stay as the store has them, and
+// where it has any, a job puts the roles right afterwards. The error is the last
+// one after three attempts.
 func (s *Service) Rebuild(ctx context.Context, tenant string, progress func(done, total int)) (RebuildReport, error) {
 	if _, _, err := s.enter(ctx, tenant); err != nil {
 		return RebuildReport{}, err
 	}
-	j, err := s.store.EnqueueJob(ctx, store.Job{Tenant: tenant, Kind: jobRebuild})
-	if err != nil {
-		return RebuildReport{}, err
-	}
-	helping, stop := context.WithCancel(ctx)
-	helped := make(chan struct{})
-	go func() {
-		defer close(helped)
-		s.help(helping)
-	}()
-	defer func() {
-		stop()
-		<-helped
-	}()
-	return s.watch(ctx, j.ID, progress)
-}
-
-// help claims rebuilds until ctx is done: where no server runs, a rebuild that
-// failed for a passing reason is tried again here or nowhere.
-func (s *Service) help(ctx context.Context) {
-	t := time.NewTicker(jobPoll)
-	defer t.Stop()
-	for {
-		j, err := s.store.ClaimJob(ctx, s.opts.Replica, []string{jobRebuild}, jobTTL)
-		switch {
-		case err == nil:
-			s.do(ctx, j)
-		case !errors.Is(err, store.ErrNotFound):
-			s.complain(ctx, "cannot look for jobs", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-		}
-	}
-}
-
-// watch waits for a job to end and tells how far it is.
-func (s *Service) watch(ctx context.Context, id int64, progress func(done, total int)) (RebuildReport, error) {
-	t := time.NewTicker(200 * time.Millisecond)
-	defer t.Stop()
-	for {
-		j, err := s.store.Job(ctx, id)
-		if err != nil {
-			return RebuildReport{}, err
-		}
-		switch j.State {
-		case store.JobDone:
-			var report RebuildReport
-			if len(j.Result) == 0 {
-				return report, nil
-			}
-			return report, json.Unmarshal(j.Result, &report)
-		case store.JobFailed, store.JobCancelled:
-			return RebuildReport{}, errors.New(j.Error)
-		}
-		if j.State == store.JobQueued && j.Error != "" && j.Attempts > 2 {
-			return RebuildReport{}, errors.New(j.Error)
-		}
-		var p Progress
-		if len(j.Progress) > 0 && json.Unmarshal(j.Progress, &p) == nil && progress != nil {
-			progress(p.Done, p.Total)
-		}
-		select {
-		case <-ctx.Done():
-			return RebuildReport{}, context.Cause(ctx)
-		case <-t.C:
-		}
-	}
+	var report RebuildReport
+	err := s.followed(ctx, store.Job{Tenant: tenant, Kind: jobRebuild}, &report, progress)
+	return report, err
 }
 
 func (s *Service) rebuild(ctx context.Context, w *workspace, progress func(people int)) (RebuildReport, error) {
@@ -125,7 +56,14 @@ func (s *Service) rebuild(ctx context.Context, w *workspace, progress func(peopl
 		return nil
 	}, progress)
 	sc.rebuild = true
-	_, err = sc.run(ctx)
+	if _, err = sc.run(ctx); err != nil {
+		return report, err
+	}
+	groups, err := s.store.CountGroups(ctx, w.slug)
+	if err != nil || groups == 0 || pol.RequireGroup && report.Restored > 0 {
+		return report, err // a lost group is no reason to take anything from its members
+	}
+	_, err = s.store.EnqueueJob(ctx, store.Job{Tenant: w.slug, Kind: jobRecompute})
 	return report, err
 }
 
@@ -174,7 +112,7 @@ func (s *Service) restore(tx store.Tx, pol *mapping.Policy, r *record) error {
 		return err
 	}
 	u.ExternalID = r.seen.OtherID
-	if err := r.say(s.codec, u, r.seen.Email, r.seen, s.now()); err != nil {
+	if err := r.say(s.codec, u, r.seen.Email, mapping.Desire{}, r.seen, s.now()); err != nil {
 		return err
 	}
 	r.row.LastWrittenAt = time.Time{} // nothing was written: reads are not to be doubted

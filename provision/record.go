@@ -18,12 +18,16 @@ import (
 type record struct {
 	row     *store.Person
 	seen    mapping.Account
-	written mapping.Profile
+	written mapping.Written
+	// groups are those that the person is in; they are read apart from the row.
+	groups []mapping.Group
 	// unsettled says that an attempt of ours was cut short, so that seen may
 	// be older than what upstream shows.
 	unsettled bool
 	// ripened says that written changed with what was seen.
 	ripened bool
+	// accepted says that what was seen shows that the person accepted.
+	accepted bool
 }
 
 func readRecord(p *store.Person) (*record, error) {
@@ -60,14 +64,15 @@ func (r *record) desired(codec *scim.Codec[scim.User]) (*scim.User, error) {
 func (r *record) ripen(acc mapping.Account) error {
 	p := r.row
 	invited := p.Managed && p.Created && r.seen.UpdatedAt.IsZero() && acc.UserID != 0 && len(p.InviteIDs) > 0
-	if !invited || slices.Contains(p.InviteIDs, acc.CameFrom) || acc.Profile() == r.written {
+	if !invited || slices.Contains(p.InviteIDs, acc.CameFrom) || acc.Profile() == r.written.Profile {
 		return nil
 	}
-	written, err := json.Marshal(acc.Profile())
+	r.written.Profile = acc.Profile()
+	written, err := json.Marshal(r.written)
 	if err != nil {
 		return err
 	}
-	r.written, p.LastWritten, r.ripened = acc.Profile(), written, true
+	p.LastWritten, r.ripened = written, true
 	return nil
 }
 
@@ -82,10 +87,11 @@ func (r *record) see(acc mapping.Account, at time.Time) error {
 	if err != nil {
 		return err
 	}
-	r.seen = acc
 	p := r.row
+	r.accepted = p.Managed && mapping.Accepted(r.seen, acc)
+	r.seen = acc
 	p.LastSeen, p.LastSeenAt = text, at
-	p.Listed = acc.Exists() || p.Managed
+	p.Listed, p.Active = acc.Exists() || p.Managed, acc.Live()
 	if acc.UserID != 0 {
 		p.UserID = acc.UserID
 	}
@@ -108,9 +114,16 @@ func (r *record) see(acc mapping.Account, at time.Time) error {
 }
 
 // put stores what see noted; before is the row as it was read. Where another
-// person goes by the new names, the old ones stay.
+// person goes by the new names, the old ones stay. Who accepted is looked at
+// once more: roles may be due that an invite could not carry, or nothing may be
+// due any more.
 func (r *record) put(ctx context.Context, tx store.Tx, before *store.Person) error {
 	p := r.row
+	if r.accepted {
+		if err := tx.PutRoleWork([]store.RoleWork{{Tenant: p.Tenant, PersonID: p.ID, RunAt: p.LastSeenAt, CreatedAt: p.LastSeenAt}}); err != nil {
+			return err
+		}
+	}
 	if p.FoldedUserName == before.FoldedUserName && slices.Equal(p.AnyEmails, before.AnyEmails) && !r.ripened {
 		return tx.SeePerson(p)
 	}
@@ -147,24 +160,31 @@ func currentInvite(p *store.Person) string {
 	return p.InviteIDs[len(p.InviteIDs)-1]
 }
 
-// say notes what the client said and what upstream then holds.
-func (r *record) say(codec *scim.Codec[scim.User], u *scim.User, email string, acc mapping.Account, at time.Time) error {
-	written, err := json.Marshal(acc.Profile())
+// gave notes what upstream holds after we gave the person what it is due.
+func (r *record) gave(want mapping.Desire, acc mapping.Account, at time.Time) error {
+	r.written = r.written.Gave(want, acc)
+	written, err := json.Marshal(r.written)
 	if err != nil {
 		return err
 	}
 	p := r.row
+	p.LastWritten, p.LastWrittenAt, p.ModifiedAt = written, at, at
+	p.UserID = acc.UserID
+	return r.see(acc, at)
+}
+
+// say notes what the client said, what is due by it and what upstream then
+// holds.
+func (r *record) say(codec *scim.Codec[scim.User], u *scim.User, email string, want mapping.Desire, acc mapping.Account, at time.Time) error {
+	p := r.row
 	p.Managed = true
 	p.Desired = codec.AppendFull(nil, u)
-	p.LastWritten, p.LastWrittenAt = written, at
 	p.UserName, p.FoldedUserName = u.UserName, scim.Fold(u.UserName)
 	p.Email, p.FoldedEmail = email, scim.Fold(email)
 	p.AnyEmails = allEmails(u, p.FoldedEmail)
 	p.ExternalID = u.ExternalID
-	p.ModifiedAt = at
-	r.written = acc.Profile()
-	p.UserID = acc.UserID
-	return r.see(acc, at)
+	r.written.Profile = acc.Profile()
+	return r.gave(want, acc, at)
 }
 
 func allEmails(u *scim.User, folded string) []string {

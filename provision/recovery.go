@@ -116,27 +116,6 @@ func (k *changing) heldBefore() []int64 {
 	return k.run.cur.HeldIn(k.pol.Organizations)
 }
 
-// restore asks for the organizations that an attempt which was cut short had
-// begun to take away, unless the client names others.
-func (k *changing) restore() {
-	if k.was == nil || !k.want.Active {
-		return
-	}
-	if e := mapping.Extension(k.after); e != nil && len(e.OrganizationIDs) > 0 {
-		return
-	}
-	due := slices.DeleteFunc(slices.Clone(k.was.Organizations), func(org int64) bool {
-		return !slices.Contains(k.pol.Organizations, org)
-	})
-	if len(due) == 0 {
-		return
-	}
-	k.want.Organizations = union(due, k.want.Organizations)
-	k.want.Untouched = slices.DeleteFunc(slices.Clone(k.want.Untouched), func(org int64) bool {
-		return slices.Contains(due, org)
-	})
-}
-
 // foresee leaves the intent before a step that only showed on the way.
 func (k *changing) foresee(ctx context.Context, step mapping.Step) error {
 	if k.intent != nil && (k.intent.Email != "" || step.Kind == mapping.StepResendInvite) {

@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/sharearefund/scim-bridge/mapping"
+	"github.com/sharearefund/scim-bridge/store"
 )
 
 // renderedBytes bounds what is kept of rendered people, for all tenants.
@@ -15,11 +16,18 @@ type renderedKey struct {
 	seq    int64
 }
 
+// renderedAs is what a rendering depends on besides the person's row: while it
+// stays, so does the text.
+type renderedAs struct {
+	policy *mapping.Policy
+	groups store.GroupsMark
+}
+
 // rendered is a person as lists show it, for as long as neither the row nor
-// the policy changes.
+// anything else that it depends on changes.
 type rendered struct {
 	revision int64
-	policy   *mapping.Policy
+	as       renderedAs
 	text     []byte
 }
 
@@ -34,7 +42,7 @@ type renderings struct {
 }
 
 // get returns the text of a person at a revision, or nil.
-func (c *renderings) get(k renderedKey, revision int64, pol *mapping.Policy) []byte {
+func (c *renderings) get(k renderedKey, revision int64, as renderedAs) []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r, ok := c.young[k]
@@ -43,17 +51,17 @@ func (c *renderings) get(k renderedKey, revision int64, pol *mapping.Policy) []b
 			c.add(k, r)
 		}
 	}
-	if !ok || r.revision != revision || r.policy != pol {
+	if !ok || r.revision != revision || r.as != as {
 		return nil
 	}
 	return r.text
 }
 
 // put keeps the text, which nobody may change any more.
-func (c *renderings) put(k renderedKey, revision int64, pol *mapping.Policy, text []byte) {
+func (c *renderings) put(k renderedKey, revision int64, as renderedAs, text []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.add(k, rendered{revision, pol, text})
+	c.add(k, rendered{revision, as, text})
 }
 
 func (c *renderings) add(k renderedKey, r rendered) {

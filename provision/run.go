@@ -77,6 +77,9 @@ func (r *run) reach(ctx context.Context, want mapping.Desire, plan func() mappin
 		}
 		r.effects++
 		r.fresh = true
+		if step.Kind == mapping.StepResendInvite || step.Kind == mapping.StepInvite {
+			r.situation.ResendExpired = false
+		}
 		if r.cur.Equal(before) && r.situation == fixed && sameStep(plan(), step) {
 			return p, &stuckError{fmt.Sprintf("upstream accepted %s without doing it", step.Kind)}
 		}
@@ -138,7 +141,7 @@ func (r *run) take(ctx context.Context, step mapping.Step, want mapping.Desire) 
 	case mapping.StepInvite:
 		return r.invite(ctx, step, want)
 	case mapping.StepCreate:
-		return r.create(ctx, want)
+		return r.create(ctx, step, want)
 	case mapping.StepUpdateAccount:
 		return r.updateAccount(ctx, step, want)
 	case mapping.StepUpdateInvite:
@@ -203,7 +206,11 @@ func (r *run) updateAccount(ctx context.Context, step mapping.Step, want mapping
 }
 
 func (r *run) updateInvite(ctx context.Context, step mapping.Step, want mapping.Desire) error {
-	i, err := r.w.client.UpdateInvite(ctx, r.cur.Invite.ID, upstream.InviteUpdate{Profile: profileOf(step.Fields, want.Profile)})
+	u := upstream.InviteUpdate{Profile: profileOf(step.Fields, want.Profile)}
+	if step.RoleID != 0 {
+		u.RoleID = &step.RoleID
+	}
+	i, err := r.w.client.UpdateInvite(ctx, r.cur.Invite.ID, u)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/sharearefund/scim-bridge/mapping"
@@ -28,6 +29,9 @@ type scan struct {
 	// strangers were invited and are met for the first time: their id follows
 	// from invites that are read when everybody else is written.
 	strangers []mapping.Account
+	// waiting are the persons with an account whose invite was pending when last
+	// seen, by the invite's id.
+	waiting map[string]string
 	// alive are the accounts that the list showed, with their externalIds.
 	alive map[int64]string
 	// lineage is nil until somebody needs it.
@@ -50,7 +54,7 @@ func (s *Service) runScan(ctx context.Context, w *workspace, each func(store.Tx,
 
 func (s *Service) newScan(w *workspace, each func(store.Tx, *record) error, progress func(people int)) *scan {
 	return &scan{
-		s: s, w: w, started: s.now(), met: map[int64]struct{}{}, alive: map[int64]string{}, each: each, progress: progress,
+		s: s, w: w, started: s.now(), met: map[int64]struct{}{}, alive: map[int64]string{}, waiting: map[string]string{}, each: each, progress: progress,
 	}
 }
 
@@ -112,7 +116,32 @@ func (sc *scan) invites(ctx context.Context) error {
 			}
 		}
 	}
+	for id := range seen {
+		delete(sc.waiting, id)
+	}
+	for id, person := range sc.waiting {
+		if err := sc.ended(ctx, id, person); err != nil {
+			return err
+		}
+	}
 	return sc.settle(ctx)
+}
+
+// ended tells the row of an account what became of an invite that is not
+// pending any more: it may have expired.
+func (sc *scan) ended(ctx context.Context, id, person string) error {
+	p, err := sc.s.store.Person(ctx, sc.w.slug, person)
+	if err != nil {
+		return ignoreNotFound(err)
+	}
+	i, err := sc.w.client.GetInvite(ctx, id)
+	if isNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return sc.note(ctx, p, i)
 }
 
 // invited tells the row of an account what its pending invite says and the
@@ -125,6 +154,12 @@ func (sc *scan) invited(ctx context.Context, i *upstream.Invite) error {
 	if err != nil {
 		return err
 	}
+	return sc.note(ctx, p, i)
+}
+
+// note keeps what an invite shows with the account that it led to, unless our
+// own write is newer.
+func (sc *scan) note(ctx context.Context, p *store.Person, i *upstream.Invite) error {
 	r, err := readRecord(p)
 	if err != nil {
 		return err
@@ -213,6 +248,7 @@ func (sc *scan) flush(ctx context.Context) error {
 func (sc *scan) write(ctx context.Context, batch []meeting) error {
 	var seqs []int64
 	var strangers []mapping.Account
+	waiting := map[string]string{}
 	err := sc.s.store.Update(ctx, func(tx store.Tx) error {
 		seqs, strangers = seqs[:0], strangers[:0]
 		for _, m := range batch {
@@ -228,6 +264,9 @@ func (sc *scan) write(ctx context.Context, batch []meeting) error {
 				continue
 			}
 			seqs = append(seqs, r.row.Seq)
+			if i := r.seen.Invite; i != nil && i.State == mapping.InvitePending && r.seen.UserID != 0 {
+				waiting[i.ID] = r.row.ID
+			}
 			if sc.each != nil {
 				if err := sc.each(tx, r); err != nil {
 					return err
@@ -240,6 +279,7 @@ func (sc *scan) write(ctx context.Context, batch []meeting) error {
 		return err
 	}
 	sc.strangers = append(sc.strangers, strangers...)
+	maps.Copy(sc.waiting, waiting)
 	for _, seq := range seqs {
 		sc.met[seq] = struct{}{}
 	}
@@ -280,13 +320,28 @@ func (sc *scan) missing(ctx context.Context) error {
 	}
 }
 
+// endedEvery is how many scans share the look at those of whom only an invite
+// that ended is left: it changes when somebody revives it, which is seldom.
+const endedEvery = 12
+
+// mayWait reports whether it is another scan's turn to ask for a person whose
+// invite ended.
+func (sc *scan) mayWait(r *record) bool {
+	i := r.seen.Invite
+	if i == nil || i.State != mapping.InviteExpired && i.State != mapping.InviteRevoked {
+		return false
+	}
+	round := sc.started.UnixMilli() / max(sc.s.opts.DirectoryInterval.Milliseconds(), 1)
+	return (r.row.Seq+round)%endedEvery != 0
+}
+
 func (sc *scan) confirm(ctx context.Context, p *store.Person) error {
 	r, err := readRecord(p)
 	if err != nil {
 		return err
 	}
-	if p.UserID == 0 && currentInvite(p) == "" {
-		return nil // kept until it is activated
+	if p.UserID == 0 && (currentInvite(p) == "" || sc.mayWait(r)) {
+		return nil // kept until it is activated, or looked at by a later scan
 	}
 	acc, err := sc.s.observe(ctx, sc.w, r, nil)
 	switch {

@@ -26,6 +26,8 @@ type Options struct {
 	Workspaces *Workspaces
 	// Codec is that of mapping.NewUserCodec. Required.
 	Codec *scim.Codec[scim.User]
+	// GroupCodec is that of scim.NewGroupCodec. Required.
+	GroupCodec *scim.GroupCodec
 	// PublicURL is the base of meta.location, without a trailing slash, such
 	// as "https://scim.example.com". Required.
 	PublicURL string
@@ -47,20 +49,22 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Service serves people. It is a scim.UserHandler and safe for concurrent use.
+// Service serves people and groups. It is a scim.UserHandler and a
+// scim.GroupHandler, and safe for concurrent use.
 type Service struct {
-	opts   Options
-	store  store.Store
-	cache  cache.Cache
-	spaces *Workspaces
-	codec  *scim.Codec[scim.User]
-	log    *slog.Logger
-	now    func() time.Time
-	locks  keyedLocks
+	opts       Options
+	store      store.Store
+	cache      cache.Cache
+	spaces     *Workspaces
+	codec      *scim.Codec[scim.User]
+	groupCodec *scim.GroupCodec
+	log        *slog.Logger
+	now        func() time.Time
+	locks      keyedLocks
 	// rendered are people as lists show them.
 	rendered renderings
 
-	wake       chan struct{}
+	wake       [len(jobSorts)]chan struct{}
 	generation generationWatch
 	troubles   troubles
 }
@@ -69,8 +73,8 @@ var _ scim.UserHandler = (*Service)(nil)
 
 // New makes a Service; it calls nothing yet.
 func New(o Options) (*Service, error) {
-	if o.Store == nil || o.Workspaces == nil || o.Codec == nil || o.PublicURL == "" {
-		return nil, errors.New("provision: Store, Workspaces, Codec and PublicURL are required")
+	if o.Store == nil || o.Workspaces == nil || o.Codec == nil || o.GroupCodec == nil || o.PublicURL == "" {
+		return nil, errors.New("provision: Store, Workspaces, Codec, GroupCodec and PublicURL are required")
 	}
 	if o.Replica == "" {
 		o.Replica = uuid.NewString()
@@ -93,10 +97,14 @@ func New(o Options) (*Service, error) {
 	if o.Cache == nil {
 		o.Cache = noCache{}
 	}
-	return &Service{
-		opts: o, store: o.Store, cache: o.Cache, spaces: o.Workspaces, codec: o.Codec,
-		log: o.Logger, now: milliseconds(o.Now), wake: make(chan struct{}, 1),
-	}, nil
+	s := &Service{
+		opts: o, store: o.Store, cache: o.Cache, spaces: o.Workspaces, codec: o.Codec, groupCodec: o.GroupCodec,
+		log: o.Logger, now: milliseconds(o.Now),
+	}
+	for i := range s.wake {
+		s.wake[i] = make(chan struct{}, 1)
+	}
+	return s, nil
 }
 
 // milliseconds is the clock in the resolution that answers show, so that a
@@ -132,9 +140,10 @@ func derivedID(tenant string, userID int64, inviteID string) string {
 }
 
 // location is the URL of a User.
-func (s *Service) location(id string) string {
-	return strings.TrimSuffix(s.opts.PublicURL, "/") + "/scim/v2/Users/" + id
-}
+func (s *Service) location(id string) string { return s.base() + "/Users/" + id }
+
+// base is the SCIM base URL.
+func (s *Service) base() string { return strings.TrimSuffix(s.opts.PublicURL, "/") + "/scim/v2" }
 
 // view is the person that row and acc make, as a client sees it.
 func (s *Service) view(pol *mapping.Policy, r *record, acc mapping.Account) (*scim.User, error) {
@@ -143,8 +152,10 @@ func (s *Service) view(pol *mapping.Policy, r *record, acc mapping.Account) (*sc
 		return nil, err
 	}
 	p := r.row
-	return pol.View(mapping.Known{
-		ID: p.ID, Managed: p.Managed, Desired: desired, Written: r.written, Version: p.Version,
+	u := pol.View(mapping.Known{
+		ID: p.ID, Managed: p.Managed, Desired: desired, Written: r.written, Groups: r.groups, Version: p.Version,
 		Created: p.CreatedAt, Modified: p.ModifiedAt, Location: s.location(p.ID),
-	}, acc), nil
+	}, acc)
+	u.Groups = s.groupRefs(r.groups)
+	return u, nil
 }

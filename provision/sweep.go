@@ -32,6 +32,8 @@ func (s *Service) sweep(ctx context.Context, w *workspace) error {
 	var failed error
 	for _, i := range intents {
 		switch {
+		case i.Kind == intentLate:
+			continue // followed after the scan
 		case i.Kind == intentCreate:
 			err = s.finishCreate(ctx, w, i)
 		case i.Key == personKey(i.PersonID):

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -84,6 +85,12 @@ type workspace struct {
 	client        *upstream.Client
 	inviter       *upstream.Inviter
 	now           func() time.Time
+
+	providers remembered[upstream.IdentityProvider]
+	named     remembered[upstream.Organization]
+	actives   activeCount
+	began     atomic.Bool  // the tenant's first create was noted
+	first     atomic.Int64 // when that was, in milliseconds; 0: not known yet
 
 	asking   singleflight.Group
 	mu       sync.Mutex
@@ -307,21 +314,24 @@ func (w *workspace) resolve(ctx context.Context) (*mapping.Policy, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(roles) == 0 {
+		return nil, &ConfigError{Tenant: w.slug, Detail: "Share A Refund lists no roles to this tenant's credential", Remedy: "check the credential's rights at Share A Refund"}
+	}
+	may, err := w.granting(ctx)
+	if err != nil {
+		return nil, err
+	}
 	p := &mapping.Policy{
-		Organizations: c.Organizations, Domains: c.Domains, CreateAccounts: c.Provisioning == tenantconfig.Create,
-		SendMail: c.SendMail, Adopt: c.Adopt, ResetPasswords: c.ResetPassword,
+		Organizations: c.Organizations, DefaultOrganizations: c.DefaultOrganizations, Domains: c.Domains,
+		CreateAccounts: c.Provisioning == tenantconfig.Create, SendMail: c.SendMail, Adopt: c.Adopt, ResetPasswords: c.ResetPassword,
+		RolesAttribute: c.RolesAttribute, RequireGroup: c.RequireGroup,
+		Protected: mapping.Protection{UserIDs: c.Guards.Protected.UserIDs, Emails: c.Guards.Protected.Emails},
 	}
-	var names []string
 	for _, r := range roles {
-		role := mapping.Role(r)
-		p.Roles = append(p.Roles, role)
-		names = append(names, r.Name)
-		if strings.EqualFold(r.Name, c.DefaultRole) {
-			p.DefaultRole = role
-		}
+		p.Roles = append(p.Roles, mapping.Role(r))
 	}
-	if p.DefaultRole.ID == 0 {
-		return nil, &ConfigError{Tenant: w.slug, Detail: fmt.Sprintf("default_role: unknown role %q (have %s)", c.DefaultRole, strings.Join(names, ", "))}
+	if err := w.resolveRoles(p, may); err != nil {
+		return nil, err
 	}
 	providers, err := w.client.ListIdentityProviders(ctx)
 	if err != nil {

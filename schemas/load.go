@@ -22,7 +22,7 @@ const (
 
 // servedTypes names the resource types that have handlers. The files of the
 // others are kept so that serving one later needs no new definition.
-var servedTypes = [...]string{"User"}
+var servedTypes = [...]string{"User", "Group", "Role", "IdentityProvider", "Organization"}
 
 // Set is every embedded definition. It is immutable.
 type Set struct {

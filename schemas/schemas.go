@@ -110,11 +110,11 @@ func (s *Set) All() []*Schema { return append([]*Schema(nil), s.schemas...) }
 // ServedTypes lists the resource types that this version serves.
 func (s *Set) ServedTypes() []*ResourceType { return append([]*ResourceType(nil), s.served...) }
 
-// Served lists the schemas that the served resource types use, core schemas
-// before their extensions.
-func (s *Set) Served() []*Schema {
+// SchemasOf lists the schemas that types use, each core schema before its
+// extensions.
+func (s *Set) SchemasOf(types []*ResourceType) []*Schema {
 	var out []*Schema
-	for _, t := range s.served {
+	for _, t := range types {
 		for _, urn := range append([]string{t.Schema}, t.Extensions...) {
 			if sc, ok := s.Schema(urn); ok {
 				out = append(out, sc)

@@ -199,14 +199,18 @@ func TestGalleryAttributes(t *testing.T) {
 func TestServed(t *testing.T) {
 	s := mustLoad(t)
 	var names []string
-	for _, sc := range s.Served() {
+	for _, sc := range s.SchemasOf(s.ServedTypes()) {
 		names = append(names, sc.Name)
 	}
-	if d := cmp.Diff([]string{"User", "EnterpriseUser", "ShareARefundUser"}, names); d != "" {
+	if d := cmp.Diff([]string{"User", "EnterpriseUser", "ShareARefundUser", "Group", "Role", "IdentityProvider", "Organization"}, names); d != "" {
 		t.Errorf("served schemas (-want +got):\n%s", d)
 	}
-	if got := s.ServedTypes(); len(got) != 1 || got[0].Endpoint != "/Users" {
-		t.Errorf("served types: %+v", got)
+	var endpoints []string
+	for _, rt := range s.ServedTypes() {
+		endpoints = append(endpoints, rt.Endpoint)
+	}
+	if d := cmp.Diff([]string{"/Users", "/Groups", "/Roles", "/IdentityProviders", "/Organizations"}, endpoints); d != "" {
+		t.Errorf("served types (-want +got):\n%s", d)
 	}
 	if _, ok := s.Schema("URN:ietf:params:scim:schemas:core:2.0:USER"); !ok {
 		t.Error("schema URNs are found in any case")

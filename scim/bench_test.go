@@ -1,6 +1,9 @@
 package scim
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+)
 
 const entraPatch = `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[
 {"op":"Replace","path":"active","value":"False"},
@@ -131,4 +134,68 @@ func BenchmarkClone(b *testing.B) {
 	for b.Loop() {
 		c.Clone(u)
 	}
+}
+
+func BenchmarkDecodeGroup(b *testing.B) {
+	c := newGroupCodec(b)
+	for _, n := range []int{0, 1, 10_000} {
+		body := manyMembers(n)
+		b.Run(fmt.Sprint(n, " members"), func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetBytes(int64(len(body)))
+			for b.Loop() {
+				if _, _, err := c.Decode(body, DialectRFC); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkDecodeGroupPatch(b *testing.B) {
+	c := newGroupCodec(b)
+	for _, bb := range []struct {
+		name string
+		d    Dialect
+		ops  string
+	}{
+		{"Entra add", DialectEntra, `{"op":"Add","path":"members","value":[{"$ref":null,"value":"2819c223-7f76-453a-919d-413861904646"}]}`},
+		{"Entra remove", DialectEntra, `{"op":"Remove","path":"members","value":[{"value":"2819c223-7f76-453a-919d-413861904646"}]}`},
+		{"Entra remove by the RFC", DialectEntra, `{"op":"remove","path":"members[value eq \"2819c223-7f76-453a-919d-413861904646\"]"}`},
+		{"Okta exchange", DialectOkta, `{"op":"remove","path":"members[value eq \"89bb\"]"},{"op":"add","path":"members","value":[{"value":"2819c223-7f76-453a-919d-413861904646","display":"t@okta"}]}`},
+		{"Okta name", DialectOkta, `{"op":"replace","value":{"id":"2819c223-7f76-453a-919d-413861904646","displayName":"X"}}`},
+		{"JumpCloud add", DialectJumpCloud, `{"op":"add","path":"members","value":[{"value":"2819c223-7f76-453a-919d-413861904646"}]}`},
+	} {
+		body := operations(bb.ops)
+		b.Run(bb.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := c.DecodePatch(body, bb.d); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkAppendGroup(b *testing.B) {
+	c := newGroupCodec(b)
+	g := &Group{ID: "2819c223-7f76-453a-919d-413861904646", DisplayName: "Managers", Meta: fullUser().Meta}
+	m := &Member{Value: "2819c223-7f76-453a-919d-413861904646", Type: "User", Display: "Ada Byron"}
+	buf := make([]byte, 0, 1<<20)
+	b.Run("without members", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			buf = c.Append(buf[:0], g, Projection{})
+		}
+	})
+	b.Run("1000 members", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			buf = buf[:0]
+			for range 1000 {
+				buf = c.AppendMember(buf, m, "https://bridge.example.com/scim/v2/Users/", Projection{})
+			}
+		}
+	})
 }

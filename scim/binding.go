@@ -46,6 +46,9 @@ type attribute struct {
 	// The sub-attributes of those names, or nil.
 	value, label, primary, ref *attribute
 
+	// members: the entries are of type Member, of which there may be many.
+	members bool
+
 	// What a value must satisfy beyond its type.
 	max   int
 	check func(string) error
@@ -166,6 +169,9 @@ func newBinding(typ reflect.Type, resourceType string, exts []Extension) (*bindi
 		return nil, err
 	}
 	b.schemas, b.id, b.meta = b.names.findString("schemas"), b.names.findString("id"), b.names.findString("meta")
+	if b.meta.typ != reflect.TypeFor[Meta]() {
+		return nil, fmt.Errorf("scim: %s: the field tagged meta is a Meta, not %s", typ, b.meta.typ)
+	}
 	if err := b.bindExtensions(set, fields, exts); err != nil {
 		return nil, err
 	}
@@ -296,7 +302,7 @@ func (b *binding) bind(defs []*schemas.Attribute, typ reflect.Type, fields map[s
 		if err := b.bindType(a, f.Type); err != nil {
 			return nil, fmt.Errorf("scim: %s.%s: %w", typ, f.Name, err)
 		}
-		a.limit()
+		a.limit(b.resourceType)
 		n.add(a)
 		attrs = append(attrs, a)
 	}
@@ -362,6 +368,7 @@ func (b *binding) bindComplex(a *attribute, elem reflect.Type) error {
 	}
 	a.value, a.label = a.names.findString("value"), a.names.findString("type")
 	a.primary, a.ref = a.names.findString("primary"), a.names.findString("$ref")
+	a.members = a.MultiValued && elem == reflect.TypeFor[Member]() && a.value != nil && a.label != nil
 	return nil
 }
 

@@ -135,6 +135,12 @@ func (c *Codec[T]) Diff(a, b *T) []Change { return c.b.diff(c.root(a), c.root(b)
 // Clone is a deep copy.
 func (c *Codec[T]) Clone(v *T) *T { return c.b.clone(c.root(v)).Interface().(*T) }
 
+// Identify returns the id of v, and its meta, which is a part of v.
+func (c *Codec[T]) Identify(v *T) (id string, meta *Meta) {
+	root := c.root(v)
+	return root.Field(c.b.id.index).String(), root.Field(c.b.meta.index).Addr().Interface().(*Meta)
+}
+
 // ParseFilter reads a filter and resolves it against the schemas. Errors are
 // 400 invalidFilter.
 func (c *Codec[T]) ParseFilter(s string, d Dialect) (*Filter, error) {

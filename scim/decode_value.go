@@ -21,6 +21,11 @@ func (d *decoder) field(a *attribute, f reflect.Value) error {
 // list reads a multi-valued attribute. An empty array is kept apart from an
 // absent one: it is the client's wish to have none.
 func (d *decoder) list(a *attribute, f reflect.Value) error {
+	if a.members {
+		list, err := d.members(a, false)
+		f.Set(reflect.ValueOf(list))
+		return err
+	}
 	switch d.dec.PeekKind() {
 	case '[':
 	case '{':

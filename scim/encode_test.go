@@ -149,11 +149,11 @@ func TestProjectionErrorsAndIncludes(t *testing.T) {
 		{EnterpriseUserSchema, true, false, true}, {EnterpriseUserSchema + ":manager", true, false, true},
 	} {
 		zero := Projection{}
-		if got := [...]bool{zero.Includes(tt.path), only.Includes(tt.path), except.Includes(tt.path)}; got != [...]bool{tt.zero, tt.only, tt.except} {
+		if got := [...]bool{zero.Shows(tt.path), only.Shows(tt.path), except.Shows(tt.path)}; got != [...]bool{tt.zero, tt.only, tt.except} {
 			t.Errorf("Includes(%q) = %v", tt.path, got)
 		}
 	}
-	if only.Includes("nope") || only.Includes("a b") {
+	if only.Shows("nope") || only.Shows("a b") {
 		t.Error("an unknown path is included")
 	}
 }

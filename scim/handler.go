@@ -35,6 +35,16 @@ type UserHandler interface {
 	DeleteUser(ctx context.Context, c Caller, id string, pre Preconditions) error
 }
 
+// ResourceReader reads the resources of a type that clients cannot change.
+// Errors are as in UserHandler, and implementations are safe for concurrent
+// use.
+type ResourceReader[T any] interface {
+	// All returns every resource of the caller's tenant, in a stable order,
+	// each with its id. meta need not be set. What is returned is not changed
+	// by either side. There are to be few: a request reads them all.
+	All(ctx context.Context, c Caller) ([]*T, error)
+}
+
 // Query is a list request (RFC 7644 §3.4.2).
 type Query struct {
 	// Filter is nil when every resource is asked for.

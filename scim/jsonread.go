@@ -15,6 +15,8 @@ import (
 type decoder struct {
 	dec jsontext.Decoder
 	buf bytes.Buffer
+	// src is the text that is read.
+	src []byte
 	b   *binding
 	tol Tolerances
 	// depth is what surrounds the text.
@@ -37,14 +39,14 @@ func newDecoder(b *binding, text []byte, tol Tolerances) *decoder {
 	d := decoders.Get().(*decoder)
 	d.buf = *bytes.NewBuffer(text)
 	d.dec.Reset(&d.buf)
-	d.b, d.tol, d.entry = b, tol, -1
+	d.src, d.b, d.tol, d.entry = text, b, tol, -1
 	return d
 }
 
 func (d *decoder) release() {
 	d.buf = bytes.Buffer{}
 	d.dec.Reset(&d.buf)
-	d.b, d.prefix, d.notes = nil, "", nil
+	d.src, d.b, d.prefix, d.notes = nil, nil, "", nil
 	d.depth, d.given, d.lenient = 0, 0, false
 	decoders.Put(d)
 }
@@ -186,6 +188,23 @@ func (d *decoder) text() (string, error) {
 	}
 	if bytes.IndexByte(raw, '\\') < 0 {
 		return string(raw[1 : len(raw)-1]), nil
+	}
+	s, err := jsontext.AppendUnquote(nil, raw)
+	if err != nil {
+		return "", d.syntax(err)
+	}
+	return string(s), nil
+}
+
+// sharedText reads a string as text does, of all, a copy of d.src, whose memory
+// it shares.
+func (d *decoder) sharedText(all string) (string, error) {
+	raw, err := d.dec.ReadValue()
+	if err != nil {
+		return "", d.syntax(err)
+	}
+	if end := int(d.dec.InputOffset()); bytes.IndexByte(raw, '\\') < 0 {
+		return all[end-len(raw)+1 : end-1], nil
 	}
 	s, err := jsontext.AppendUnquote(nil, raw)
 	if err != nil {

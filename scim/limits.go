@@ -27,8 +27,8 @@ const (
 	maxBinary = 16384
 )
 
-// limits holds what a value must satisfy where the type alone is not enough.
-// A max of 0 leaves the default.
+// limits holds what a value must satisfy where the type alone is not enough,
+// by path, or by resource type and path where types differ.
 var limits = map[string]struct {
 	max   int
 	check func(string) error
@@ -37,13 +37,17 @@ var limits = map[string]struct {
 	"displayName":  {256, nil},
 	"externalId":   {255, nil},
 	"emails.value": {254, ValidEmail},
+
+	"Group:displayName":   {256, checkGroupName},
+	"Group:members.value": {256, nil},
+	"Group:members.type":  {256, checkMemberType},
 }
 
 // sticky names the attributes that null and remove leave as they are.
 var sticky = map[string]bool{"active": true}
 
 // limit sets what values of a must satisfy.
-func (a *attribute) limit() {
+func (a *attribute) limit(resourceType string) {
 	a.max = maxString
 	switch a.Type {
 	case schemas.Reference:
@@ -51,7 +55,11 @@ func (a *attribute) limit() {
 	case schemas.Binary:
 		a.max, a.check = maxBinary, checkBinary
 	}
-	if l, ok := limits[a.path]; ok {
+	l, ok := limits[resourceType+":"+a.path]
+	if !ok {
+		l, ok = limits[a.path]
+	}
+	if ok {
 		a.max, a.check = l.max, l.check
 	}
 	a.sticky = sticky[a.path]
@@ -76,13 +84,45 @@ func (a *attribute) checkString(s string) error {
 // checkUserName refuses what people cannot see: two names that look the same
 // must be the same.
 func checkUserName(s string) error {
+	if err := checkEnds(s); err != nil {
+		return err
+	}
+	return checkVisible(s)
+}
+
+// checkGroupName refuses what would break a line or a path where the name is
+// shown. Other characters that people cannot see are part of pictograms.
+func checkGroupName(s string) error {
+	if err := checkEnds(s); err != nil {
+		return err
+	}
+	for _, r := range s {
+		if unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp) {
+			return fmt.Errorf("%q contains the control character U+%04X; remove it in the identity provider", s, r)
+		}
+	}
+	if strings.Contains(s, "../") || s == ".." {
+		return fmt.Errorf("%q looks like a path; rename the group in the identity provider", s)
+	}
+	return nil
+}
+
+// checkMemberType refuses everything but people.
+func checkMemberType(s string) error {
+	if equalASCII(s, "User") {
+		return nil
+	}
+	return fmt.Errorf("%q cannot be a member, only a User can: nested groups are not supported; assign their people directly", shorten(s))
+}
+
+func checkEnds(s string) error {
 	if first, _ := utf8.DecodeRuneInString(s); unicode.IsSpace(first) {
 		return fmt.Errorf("%q begins with a space; remove it in the identity provider", s)
 	}
 	if last, _ := utf8.DecodeLastRuneInString(s); unicode.IsSpace(last) {
 		return fmt.Errorf("%q ends with a space; remove it in the identity provider", s)
 	}
-	return checkVisible(s)
+	return nil
 }
 
 // checkVisible refuses control characters (C0, DEL, C1), line and paragraph

@@ -3,6 +3,7 @@ package scim
 import (
 	"errors"
 	"reflect"
+	"slices"
 	"strconv"
 )
 
@@ -230,6 +231,13 @@ func (d *decoder) listValue(s *step) error {
 	if d.dec.PeekKind() == 'n' {
 		s.clears = true
 		return d.skip()
+	}
+	if a.members {
+		list, err := d.members(a, true)
+		s.value.Set(reflect.ValueOf(list))
+		s.given = slices.Repeat([]uint64{a.value.bit | a.label.bit}, len(list))
+		s.clears = len(list) == 0
+		return err
 	}
 	one := d.dec.PeekKind() != '['
 	if !one {

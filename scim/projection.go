@@ -20,12 +20,12 @@ type Projection struct {
 // Default reports whether p shows what is returned by default.
 func (p Projection) Default() bool { return p.shown == nil }
 
-// Includes reports whether an answer shows the attribute at a canonical path
-// ("groups", "emails.value", "urn:…:User:department"), or something inside
+// Shows reports whether an answer shows the attribute at a canonical path
+// ("groups", "members.display", "urn:…:User:department"), or something inside
 // it, as far as the projection goes: it may still be unassigned. A path that
-// the resource type does not have is not included; the zero Projection, which
-// belongs to no resource type, includes every path but password.
-func (p *Projection) Includes(path string) bool {
+// the resource type does not have is not shown; the zero Projection, which
+// belongs to no resource type, shows every path but password.
+func (p Projection) Shows(path string) bool {
 	if p.b == nil {
 		return !equalASCII(path, "password")
 	}
@@ -33,7 +33,12 @@ func (p *Projection) Includes(path string) bool {
 	if err != nil {
 		return false
 	}
-	return slices.ContainsFunc(as, func(a *attribute) bool { return p.shown[a.no] })
+	return slices.ContainsFunc(as, func(a *attribute) bool { return p.shown[a.no] && a.anyShown(p.shown) })
+}
+
+// anyShown tells whether a has no sub-attributes, or one that is shown.
+func (a *attribute) anyShown(shown []bool) bool {
+	return len(a.subs) == 0 || slices.ContainsFunc(a.subs, func(s *attribute) bool { return shown[s.no] })
 }
 
 // parseProjection reads both parameters.

@@ -303,6 +303,26 @@ func FuzzFilter(f *testing.F) {
 		}
 		m1, m2 := c.Match(fl, full), c.Match(fl, none)
 		fl.Equal()
+		if terms, ok := fl.Equals(); ok {
+			each := true
+			for _, term := range terms {
+				value, err := json.Marshal(term.Value)
+				if err != nil {
+					t.Fatal(err)
+				}
+				tf, err := c.ParseFilter(term.Path+" eq "+string(value), d)
+				if err != nil {
+					t.Fatalf("%q has the term %v: %v", s, term, err)
+				}
+				each = each && c.Match(tf, full)
+				if !fl.Mentions(term.Path) {
+					t.Fatalf("%q does not mention %s", s, term.Path)
+				}
+			}
+			if each != m1 {
+				t.Fatalf("%q matches: %v, its terms %v: %v", s, m1, terms, each)
+			}
+		}
 		printed := fl.String()
 		if len(printed) > 4096 {
 			return

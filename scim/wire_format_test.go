@@ -26,7 +26,7 @@ type wireFixture struct {
 	Without   *wireWithout
 	Clients   []string          // kinds of credential to run with
 	Invites   []string          // invite modes to run in
-	Policy    map[string]string // tenant policies that differ from the default
+	Policy    map[string]string // lines of tenant.yaml, by key
 	Steps     []wireStep
 	Upstream  map[string][]string // calls expected upstream, by invite mode
 }
@@ -65,7 +65,7 @@ type wireResponse struct {
 var (
 	wireClients = []string{"auto", "okta", "entra", "onelogin", "jumpcloud", "ping", "rfc"}
 	wireModes   = []string{"immediate", "deferred"}
-	wireActions = []string{"accept", "edit", "fault"}
+	wireActions = []string{"accept", "edit", "fault", "scan"}
 )
 
 var (
@@ -185,39 +185,52 @@ func (f *wireFixture) names() error {
 		for _, values := range step.Request.Header {
 			use(step.N, strings.Join(values, " "))
 		}
-		matchers := wireMatchersIn(step.Response.Body)
+		expected := wireStringsIn(step.Response.Body, false)
 		for _, h := range step.Response.Header {
-			matchers = append(matchers, wireMatchersIn(h[1])...)
+			expected = append(expected, wireStringsIn(h[1], false)...)
 		}
-		for _, m := range matchers { // captures come before locations
-			if parts := reMatcher.FindStringSubmatch(m); parts != nil && parts[2] == "" {
+		for _, s := range expected { // captures come before what names them
+			if parts := reMatcher.FindStringSubmatch(s.text); parts != nil && parts[2] == "" && !s.inSet {
 				bound[parts[1]] = true
 			}
 		}
-		for _, m := range matchers {
-			parts := reMatcher.FindStringSubmatch(m)
-			if parts == nil || parts[2] != "" && (parts[1] != "location" || !bound[parts[2]]) {
-				errs = append(errs, fmt.Errorf("response %d: unknown matcher %s", step.N, m))
+		for _, s := range expected {
+			use(step.N, s.text)
+			if !strings.HasPrefix(s.text, "<<") {
+				continue
+			}
+			parts := reMatcher.FindStringSubmatch(s.text)
+			switch {
+			case parts == nil, parts[2] != "" && (parts[1] != "location" || !bound[parts[2]]):
+				errs = append(errs, fmt.Errorf("response %d: unknown matcher %s", step.N, s.text))
+			case s.inSet && parts[2] == "" && wireMatchers[parts[1]] == nil && parts[1] != "absent" && !bound[parts[1]]:
+				errs = append(errs, fmt.Errorf("response %d: a set does not capture %s", step.N, s.text))
 			}
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// wireMatchersIn lists the strings in v that are written as matchers.
-func wireMatchersIn(v any) (list []string) {
+// wireString is a string of an expected response.
+type wireString struct {
+	text  string
+	inSet bool // in an array without an order, where nothing is captured
+}
+
+func wireStringsIn(v any, inSet bool) (list []wireString) {
 	switch v := v.(type) {
 	case string:
-		if strings.HasPrefix(v, "<<") {
-			list = append(list, v)
-		}
+		list = append(list, wireString{v, inSet})
 	case map[string]any:
 		for _, e := range v {
-			list = append(list, wireMatchersIn(e)...)
+			list = append(list, wireStringsIn(e, inSet)...)
 		}
 	case []any:
+		if isWireSet(v) {
+			v, inSet = v[1:], true
+		}
 		for _, e := range v {
-			list = append(list, wireMatchersIn(e)...)
+			list = append(list, wireStringsIn(e, inSet)...)
 		}
 	}
 	return list
@@ -391,10 +404,10 @@ func parseWireActions(text string) ([]wireAction, error) {
 	var list []wireAction
 	for line := range strings.Lines(text) {
 		verb, arg, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if !slices.Contains(wireActions, verb) || arg == "" {
-			return nil, fmt.Errorf("%q is not an action: have %s, each with an argument", line, strings.Join(wireActions, ", "))
+		if !slices.Contains(wireActions, verb) || (arg == "") != (verb == "scan") {
+			return nil, fmt.Errorf("%q is not an action: have %s, each but scan with an argument", line, strings.Join(wireActions, ", "))
 		}
-		if verb != "accept" && !json.Valid([]byte(arg)) {
+		if verb != "accept" && verb != "scan" && !json.Valid([]byte(arg)) {
 			return nil, fmt.Errorf("%s: %q is not JSON", verb, arg)
 		}
 		list = append(list, wireAction{verb, arg})
@@ -463,7 +476,7 @@ source: Okta: somewhere
 client: okta, auto
 tolerance: string-booleans
 without: response 3 is 400 invalidValue
-policy: password_reset=true
+policy: reset_password=true
 -- request 1 --
 POST /Users HTTP/1.1
 User-Agent: Okta SCIM Client 1.0.0
@@ -476,6 +489,7 @@ Location: <<location id1>>
 {"id": "<<id1>>", "...": "..."}
 -- action 2 --
 accept jamie@example.com
+scan
 -- request 3 --
 DELETE /Users/{{id1}} HTTP/1.1
 -- response 3 --
@@ -495,14 +509,14 @@ func TestWireFormat(t *testing.T) {
 		want := &wireFixture{
 			Text: "Okta switches a person off.", Source: "Okta: somewhere", Tolerance: "string-booleans",
 			Without: &wireWithout{Step: 3, Status: 400, ScimType: "invalidValue"},
-			Clients: []string{"okta", "auto"}, Invites: wireModes, Policy: map[string]string{"password_reset": "true"},
+			Clients: []string{"okta", "auto"}, Invites: wireModes, Policy: map[string]string{"reset_password": "true"},
 			Steps: []wireStep{
 				{N: 1,
 					Request: wireRequest{Method: "POST", Target: "/Users", Body: `{"userName": "jamie@example.com"}`,
 						Header: http.Header{"User-Agent": {"Okta SCIM Client 1.0.0"}}},
 					Response: wireResponse{Status: 201, Header: [][2]string{{"Location", "<<location id1>>"}},
 						Body: map[string]any{"id": "<<id1>>", "...": "..."}}},
-				{N: 2, Actions: []wireAction{{"accept", "jamie@example.com"}}},
+				{N: 2, Actions: []wireAction{{"accept", "jamie@example.com"}, {"scan", ""}}},
 				{N: 3, Request: wireRequest{Method: "DELETE", Target: "/Users/{{id1}}", Header: http.Header{}},
 					Response: wireResponse{Status: 204}},
 			},
@@ -517,7 +531,7 @@ func TestWireFormat(t *testing.T) {
 	})
 
 	for _, tt := range []struct{ name, old, new, wantErr string }{
-		{"an unknown directive", "policy: p", "polizy: p", "directive polizy: unknown"},
+		{"an unknown directive", "policy: r", "polizy: r", "directive polizy: unknown"},
 		{"an unknown client", "client: okta", "client: octa", `"octa" is not one of`},
 		{"a repeated directive", "client: okta, auto", "client: okta\nclient: auto", "given twice"},
 		{"an unknown section", "-- action 2 --", "-- akt 2 --", `unknown section "akt 2"`},
@@ -529,6 +543,10 @@ func TestWireFormat(t *testing.T) {
 		{"a body that is not JSON", `"...": "..."}`, `"...": "..."`, "JSON:"},
 		{"a repeated member", `"...": "..."}`, `"id": "x"}`, `member "id" is repeated`},
 		{"an unknown action", "accept jamie", "akzept jamie", "is not an action"},
+		{"an action that lacks its argument", "accept jamie@example.com", "accept", "is not an action"},
+		{"an argument that says nothing", "scan\n", "scan acme\n", "is not an action"},
+		{"a response with a value that was never captured", `"...": "..."}`, `"location": "{{base}}/Users/{{id2}}"}`, "{{id2}} is not captured before"},
+		{"a capture in a set", `"id": "<<id1>>"`, `"members": ["<<set>>", {"value": "<<id3>>"}], "id": "<<id1>>"`, "a set does not capture <<id3>>"},
 		{"no source", "source: Okta: somewhere\n", "", "no source"},
 		{"a tolerance and a rule", "tolerance: ", "rule: RFC 7644\ntolerance: ", "exactly one of"},
 		{"a tolerance without its proof", "without: response 3 is 400 invalidValue\n", "", "without: goes with tolerance"},

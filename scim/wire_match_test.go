@@ -75,13 +75,16 @@ func (v *wireVars) bind(want, got any) {
 			}
 		}
 	case []any:
-		if got, ok := got.([]any); ok {
+		if got, ok := got.([]any); ok && !isWireSet(want) {
 			for i := range min(len(want), len(got)) {
 				v.bind(want[i], got[i])
 			}
 		}
 	}
 }
+
+// isWireSet tells whether the elements that follow are expected in any order.
+func isWireSet(want []any) bool { return len(want) > 0 && want[0] == any("<<set>>") }
 
 // wireMatchers judge a value by its kind; got is never nil.
 var wireMatchers = map[string]func(got any) bool{
@@ -102,17 +105,34 @@ func (v *wireVars) match(path string, want, got any) []string {
 		if m := reMatcher.FindStringSubmatch(want); m != nil {
 			return v.matchNamed(path, want, m[1], m[2], got)
 		}
+		return v.matchText(path, want, got)
 	case map[string]any:
 		if got, ok := got.(map[string]any); ok {
 			return v.matchObject(path, want, got)
 		}
 	case []any:
 		if got, ok := got.([]any); ok {
+			if isWireSet(want) {
+				return v.matchSet(path, want[1:], got)
+			}
 			return v.matchArray(path, want, got)
 		}
 	}
 	if !cmp.Equal(want, got) {
 		return []string{fmt.Sprintf("%s: got %s, want %s", path, wireJSON(got), wireJSON(want))}
+	}
+	return nil
+}
+
+// matchText compares with a string in which {{name}} stands for what was
+// captured.
+func (v *wireVars) matchText(path, want string, got any) []string {
+	text, err := v.Expand(want)
+	switch {
+	case err != nil:
+		return []string{fmt.Sprintf("%s: %v", path, err)}
+	case got != any(text):
+		return []string{fmt.Sprintf("%s: got %s, want %s", path, wireJSON(got), wireJSON(text))}
 	}
 	return nil
 }
@@ -171,6 +191,24 @@ func (v *wireVars) matchArray(path string, want, got []any) (diffs []string) {
 	}
 	for i := range n {
 		diffs = append(diffs, v.match(fmt.Sprintf("%s[%d]", path, i), want[i], got[i])...)
+	}
+	return diffs
+}
+
+// matchSet compares arrays without regard to order: every element is to match
+// one that is expected, and the first of those that it matches is taken.
+func (v *wireVars) matchSet(path string, want, got []any) (diffs []string) {
+	left := slices.Clone(want)
+	for i, g := range got {
+		at := slices.IndexFunc(left, func(w any) bool { return len(v.match(path, w, g)) == 0 })
+		if at < 0 {
+			diffs = append(diffs, fmt.Sprintf("%s[%d]: got %s, which is not expected", path, i, wireJSON(g)))
+			continue
+		}
+		left = slices.Delete(left, at, at+1)
+	}
+	for _, w := range left {
+		diffs = append(diffs, fmt.Sprintf("%s: missing, want %s", path, wireJSON(w)))
 	}
 	return diffs
 }
@@ -313,6 +351,14 @@ func TestWireMatch(t *testing.T) {
 		{"not an integer", `"<<integer>>"`, `7.5`, "want <<integer>>"},
 		{"a capture and its location", `{"id": "<<id1>>", "l": "<<location id1>>"}`, `{"l": "` + base + `/Users/7", "id": "7"}`, ""},
 		{"another location", `{"id": "<<id1>>", "l": "<<location id1>>"}`, `{"l": "http://evil/Users/7", "id": "7"}`, "want <<location id1>>"},
+		{"a captured value in a text", `{"id": "<<g1>>", "l": "{{base}}/Groups/{{g1}}"}`, `{"id": "7", "l": "` + base + `/Groups/7"}`, ""},
+		{"another text", `{"id": "<<g1>>", "l": "{{base}}/Groups/{{g1}}"}`, `{"id": "7", "l": "` + base + `/Users/7"}`, "body.l: got"},
+		{"a text with a value that is missing", `"{{base}}/Groups/{{g1}}"`, `"7"`, "{{g1}} was never captured"},
+		{"a set", `["<<set>>", {"a": 1}, {"a": 2, "...": "..."}]`, `[{"a": 2, "b": 3}, {"a": 1}]`, ""},
+		{"an empty set", `["<<set>>"]`, `[]`, ""},
+		{"a set that lacks an element", `["<<set>>", "a", "b"]`, `["b"]`, `body: missing, want "a"`},
+		{"a set with a surplus element", `["<<set>>", "a", "b"]`, `["b", "c", "a"]`, `body[1]: got "c", which is not expected`},
+		{"a set with an element twice", `["<<set>>", "a", "b"]`, `["b", "b"]`, `body[1]: got "b", which is not expected`},
 		{"a capture used twice", `["<<id1>>", "<<id1>>"]`, `["7", "7"]`, ""},
 		{"a capture that changed", `["<<id1>>", "<<id1>>"]`, `["7", "8"]`, `body[1]: got "8"`},
 	} {

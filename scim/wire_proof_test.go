@@ -18,11 +18,13 @@ import (
 )
 
 // wireMutation changes the server so that it lacks what a rule of
-// tolerances.txt says. Either part may be nil.
+// tolerances.txt says. Each part may be nil.
 type wireMutation struct {
 	// write sees what a POST, a PUT or a PATCH is about to write, and may
 	// change or refuse it.
 	write func(ctx context.Context, s *changedUsers, c scim.Caller, method string, u *scim.User) error
+	// groups stands before the service of groups.
+	groups func(scim.GroupHandler) scim.GroupHandler
 	// handler stands before the server.
 	handler func(http.Handler) http.Handler
 }
@@ -32,10 +34,81 @@ var wireMutations = map[string]wireMutation{
 	"external-id-not-unique":   {write: wireUniqueExternalID},
 	"manager-unknown-kept":     {write: wireKnownManager},
 	"media-type-optional":      {handler: wireMediaTypeRequired},
+	"member-added-again":       {groups: func(h scim.GroupHandler) scim.GroupHandler { return strictMembers{h, scim.MemberAdd} }},
+	"member-removed-again":     {groups: func(h scim.GroupHandler) scim.GroupHandler { return strictMembers{h, scim.MemberRemove} }},
 	"put-keeps-active":         {write: wirePutActivates},
+	"put-keeps-external-id":    {groups: func(h scim.GroupHandler) scim.GroupHandler { return clearedExternalID{h} }},
+	"put-keeps-members":        {groups: func(h scim.GroupHandler) scim.GroupHandler { return clearedMembers{h} }},
 	"put-keeps-roles":          {write: wirePutClearsRoles},
+	"removal-of-nobody":        {handler: wireRemovalOfAll},
 	"same-type-twice":          {write: wireOneOfAType},
 	"tombstone-name-not-email": {handler: wireTombstoneUnknown},
+}
+
+// strictMembers refuses to add who is a member, or to remove who is none.
+type strictMembers struct {
+	scim.GroupHandler
+	op scim.MemberOp
+}
+
+func (s strictMembers) PatchGroup(ctx context.Context, c scim.Caller, id string, p *scim.GroupPatch, pre scim.Preconditions) (*scim.GroupView, error) {
+	g, err := s.GetGroup(ctx, c, id, true)
+	if err != nil {
+		return nil, err
+	}
+	in := map[string]bool{}
+	for m, err := range g.Members {
+		if err != nil {
+			return nil, err
+		}
+		in[m.Value] = true
+	}
+	for _, ch := range p.Members {
+		for _, v := range ch.Values {
+			if ch.Op == s.op && in[v] == (s.op == scim.MemberAdd) {
+				return nil, scim.Conflict("member %q", v)
+			}
+		}
+	}
+	return s.GroupHandler.PatchGroup(ctx, c, id, p, pre)
+}
+
+// clearedMembers and clearedExternalID read a PUT to the letter: what it omits
+// is to go.
+type (
+	clearedMembers    struct{ scim.GroupHandler }
+	clearedExternalID struct{ scim.GroupHandler }
+)
+
+func (s clearedMembers) ReplaceGroup(ctx context.Context, c scim.Caller, id string, g *scim.Group, pre scim.Preconditions, members bool) (*scim.GroupView, error) {
+	if g.Members == nil {
+		g.Members = []scim.Member{}
+	}
+	return s.GroupHandler.ReplaceGroup(ctx, c, id, g, pre, members)
+}
+
+func (s clearedExternalID) ReplaceGroup(ctx context.Context, c scim.Caller, id string, g *scim.Group, pre scim.Preconditions, members bool) (*scim.GroupView, error) {
+	if g.ExternalID == "" {
+		clears := &scim.GroupPatch{ExternalID: new(string)}
+		if _, err := s.PatchGroup(ctx, c, id, clears, pre); err != nil {
+			return nil, err
+		}
+	}
+	return s.GroupHandler.ReplaceGroup(ctx, c, id, g, pre, members)
+}
+
+// wireRemovalOfAll takes an empty list of what to remove for none at all.
+func wireRemovalOfAll(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		body = bytes.ReplaceAll(body, []byte(`, "value": []`), nil)
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		next.ServeHTTP(w, r)
+	})
 }
 
 func wireUniqueExternalID(ctx context.Context, s *changedUsers, c scim.Caller, method string, u *scim.User) error {
@@ -176,16 +249,23 @@ func newStackWithout(t *testing.T, cfg wireConfig, id string) wireStack {
 	if err != nil {
 		t.Fatal(err)
 	}
-	users := scim.UserHandler(s.s.Bridge.Service)
+	groupCodec, err := scim.NewGroupCodec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	users, groups := scim.UserHandler(s.s.Bridge.Service), scim.GroupHandler(s.s.Bridge.Service)
 	change, isRule := wireMutations[id]
 	if !isRule {
-		codec = codec.Without(id)
+		codec, groupCodec = codec.Without(id), groupCodec.Without(id)
+	}
+	if change.groups != nil {
+		groups = change.groups(groups)
 	}
 	if change.write != nil {
 		users = &changedUsers{UserHandler: users, codec: codec, write: change.write}
 	}
 	h, err := server.New(server.Options{
-		PublicURL: strings.TrimSuffix(s.s.Base, "/scim/v2"), Users: users, UserCodec: codec,
+		PublicURL: strings.TrimSuffix(s.s.Base, "/scim/v2"), Users: users, UserCodec: codec, Groups: groups, GroupCodec: groupCodec,
 		Authenticate: func(*http.Request) (server.Identity, error) {
 			return server.Identity{Tenant: "acme", Credential: "proof", Client: cfg.Client}, nil
 		},

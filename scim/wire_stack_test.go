@@ -1,12 +1,18 @@
 package scim_test
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sharearefund/scim-bridge/cmd/scim-bridge/bridge/bridgetest"
+	"github.com/sharearefund/scim-bridge/store"
 	"github.com/sharearefund/scim-bridge/upstream/sandbox"
 )
 
@@ -14,11 +20,8 @@ import (
 func newWireStack(t *testing.T, cfg wireConfig) wireStack {
 	t.Helper()
 	var lines []string
-	if cfg.Policy["password_reset"] == "true" {
-		lines = append(lines, "reset_password: true")
-	}
-	if p := cfg.Policy["provisioning"]; p != "" {
-		lines = append(lines, "provisioning: "+p)
+	for _, key := range slices.Sorted(maps.Keys(cfg.Policy)) {
+		lines = append(lines, key+": "+cfg.Policy[key])
 	}
 	return realStack{t, bridgetest.Start(t, bridgetest.Config{
 		Client: cfg.Client, Tenant: lines, Sandbox: sandbox.Options{Invites: sandbox.InviteMode(cfg.Invites)},
@@ -63,6 +66,31 @@ func (r realStack) Faults(text string) error {
 		return err
 	}
 	return r.s.Sandbox.SetFaults(f.Rules)
+}
+
+func (r realStack) Scan() error {
+	ctx, cancel := context.WithTimeout(r.t.Context(), 20*time.Second)
+	defer cancel()
+	if _, err := r.s.Bridge.Service.ScanNow(ctx, "acme"); err != nil {
+		return err
+	}
+	// The schedule would ask for the same, some seconds later.
+	if _, err := r.s.Store.EnqueueJob(ctx, store.Job{Tenant: "acme", Kind: "roles"}); err != nil {
+		return err
+	}
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		work, err := r.s.Store.RoleWork(ctx, "acme", store.RoleWorkQuery{Limit: 1})
+		if err != nil || len(work) == 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the roles of person %s are not given: %w", work[0].PersonID, ctx.Err())
+		case <-poll.C:
+		}
+	}
 }
 
 func strictJSON(text string, v any) error {

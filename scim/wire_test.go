@@ -36,6 +36,9 @@ type wireStack interface {
 	Edit(json string) error
 	// Faults replaces the sandbox's fault rules: {"rules": […]}.
 	Faults(json string) error
+	// Scan reads the directory and returns when the roles that follow from it
+	// are given.
+	Scan() error
 	// Ledger is every effect upstream so far, oldest first.
 	Ledger() []wireEntry
 }
@@ -44,7 +47,7 @@ type wireStack interface {
 type wireConfig struct {
 	Client  string            // kind of the credential, "auto" included
 	Invites string            // "immediate" or "deferred"
-	Policy  map[string]string // tenant policies: provisioning=create, password_reset=true
+	Policy  map[string]string // lines of tenant.yaml, by key: provisioning=create
 }
 
 // wireEntry is an entry of the sandbox's ledger.
@@ -222,7 +225,9 @@ func runWire(s wireStack, f *wireFixture, mode string) (wireOutcome, error) {
 }
 
 func playActions(s wireStack, vars *wireVars, actions []wireAction) error {
-	do := map[string]func(string) error{"accept": s.Accept, "edit": s.Edit, "fault": s.Faults}
+	do := map[string]func(string) error{
+		"accept": s.Accept, "edit": s.Edit, "fault": s.Faults, "scan": func(string) error { return s.Scan() },
+	}
 	for _, a := range actions {
 		arg, err := vars.Expand(a.Arg)
 		if err != nil {
@@ -421,6 +426,7 @@ func (s *wireScript) Accept(email string) error {
 
 func (s *wireScript) Edit(string) error   { return nil }
 func (s *wireScript) Faults(string) error { return nil }
+func (s *wireScript) Scan() error         { return nil }
 
 func TestWireRunner(t *testing.T) {
 	const created = `{"id":"7","meta":{"location":"https://bridge.example/scim/v2/Users/7"}}`

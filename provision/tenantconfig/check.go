@@ -84,6 +84,8 @@ func (r *reader) check(c *Config, secret, key secretSource) {
 	}
 	oneOf(r, "provisioning", c.Provisioning, Invite, Create)
 	oneOf(r, "adopt", c.Adopt, mapping.AdoptNever, mapping.AdoptVerifiedDomain)
+	r.checkRules(c)
+	r.checkProtected(&c.Guards.Protected)
 }
 
 func isControl(c rune) bool { return c < ' ' || c >= 0x7f && c < 0xa0 }
@@ -94,6 +96,11 @@ func (r *reader) hasFault(path string) bool {
 	return r.meant[path] || slices.ContainsFunc(r.faults, func(f Fault) bool {
 		return f.Path == path || strings.HasPrefix(f.Path, path+".") || strings.HasPrefix(f.Path, path+"[")
 	})
+}
+
+// isFaulty reports whether the value at the path as a whole is faulty.
+func (r *reader) isFaulty(path string) bool {
+	return slices.ContainsFunc(r.faults, func(f Fault) bool { return f.Path == path })
 }
 
 func oneOf[T ~string](r *reader, path string, v T, have ...T) {

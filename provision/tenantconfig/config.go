@@ -50,6 +50,21 @@ type Config struct {
 	// ResetPassword passes a client's password on, for accounts that the
 	// bridge created and no other organization holds.
 	ResetPassword bool `json:"reset_password"`
+	// Rules give roles to groups and people, in the order of the document.
+	Rules []Rule `json:"rules,omitempty"`
+	// RequireGroup gives access to members of a group that a rule matches
+	// alone.
+	RequireGroup bool `json:"require_group,omitempty"`
+	// RolesAttribute lets the attribute roles of a user name roles.
+	RolesAttribute bool `json:"roles_attribute,omitempty"`
+	// Ceiling is the name of the highest role that is given; "" is the
+	// highest below the top.
+	Ceiling string `json:"ceiling,omitempty"`
+	// DefaultOrganizations are those among Organizations that people join
+	// when neither a rule nor their client names any; empty: all.
+	DefaultOrganizations []int64 `json:"default_organizations,omitempty"`
+	Invites              Invites `json:"invites"`
+	Guards               Guards  `json:"guards"`
 }
 
 // Upstream is where a tenant's accounts are. Exactly one of ClientSecret
@@ -77,11 +92,19 @@ func (u Upstream) Credential() string {
 	return "API key"
 }
 
+// defaults is what a document, or what is stored of an older one, leaves out.
+func defaults() Config {
+	return Config{
+		Provisioning: Invite, SendMail: true, Adopt: mapping.AdoptVerifiedDomain,
+		Invites: Invites{ResendExpired: 3}, Guards: defaultGuards(),
+	}
+}
+
 // Parse reads a document. Secrets come from where it says: env looks an
 // environment variable up, readFile reads a file. The error is Faults: all of
 // them, not the first.
 func Parse(data []byte, env func(name string) (string, bool), readFile func(name string) ([]byte, error)) (*Config, error) {
-	c := &Config{Provisioning: Invite, SendMail: true, Adopt: mapping.AdoptVerifiedDomain}
+	c := defaults()
 	var burst int64
 	secret, key := secretSource{name: "client_secret"}, secretSource{name: "api_key"}
 	r := &reader{meant: map[string]bool{}}
@@ -107,17 +130,27 @@ func Parse(data []byte, env func(name string) (string, bool), readFile func(name
 		"identity_provider": r.text(&c.IdentityProvider),
 		"adopt":             r.text((*string)(&c.Adopt)),
 		"reset_password":    r.boolean(&c.ResetPassword),
+
+		"rules":                 r.rules(&c.Rules),
+		"require_group":         r.boolean(&c.RequireGroup),
+		"roles_attribute":       r.boolean(&c.RolesAttribute),
+		"ceiling":               r.text(&c.Ceiling),
+		"default_organizations": r.someIntegers(&c.DefaultOrganizations),
+		"invites": r.object(map[string]value{
+			"resend_expired": r.between(&c.Invites.ResendExpired, 0, maxResends),
+		}),
+		"guards": r.guards(&c.Guards),
 	})
 	if !slices.ContainsFunc(r.faults, func(f Fault) bool { return f.Path == "" }) {
 		c.Upstream.Burst = int(max(-1, min(burst, maxBurst+1)))
 		c.Upstream.ClientSecret = secret.read(r, env, readFile)
 		c.Upstream.APIKey = key.read(r, env, readFile)
-		r.check(c, secret, key)
+		r.check(&c, secret, key)
 	}
 	if len(r.faults) > 0 {
 		return nil, r.faults
 	}
-	return c, nil
+	return &c, nil
 }
 
 // secretSource says where a secret is.

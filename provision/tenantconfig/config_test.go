@@ -65,6 +65,7 @@ reset_password: true
 			Slug: "acme", Name: "acme",
 			Upstream:      Upstream{BaseURL: "https://api.example.com", ClientID: "acme", ClientSecret: canary},
 			Organizations: []int64{113, 114}, DefaultRole: "Viewer", Provisioning: Invite, SendMail: true, Adopt: mapping.AdoptVerifiedDomain,
+			Invites: Invites{ResendExpired: 3}, Guards: defaultGuards(),
 		}},
 		{"it reads every field", full, Config{
 			Slug: "acme-2", Name: "Acme Freight",
@@ -74,6 +75,7 @@ reset_password: true
 			},
 			Organizations: []int64{113}, Domains: []string{"example.com", "sub.example.org"}, DefaultRole: "Viewer",
 			Provisioning: Create, IdentityProvider: "2", Adopt: mapping.AdoptNever, ResetPassword: true,
+			Invites: Invites{ResendExpired: 3}, Guards: defaultGuards(),
 		}},
 	}
 	for _, tt := range tests {
@@ -248,6 +250,8 @@ func FuzzParse(f *testing.F) {
 	f.Add("slug: [acme\n")
 	f.Add("a: &a [*a]\n? {b: c}\n: d\n")
 	f.Add("upstream: {endpoints: {1: 2, ~: x}}\n")
+	f.Add(minimal + "rules: [{match: {glob: a*}, when: 'active', role: r, organizations: [114]}, {match: {regex: a+}, role: r}]\n")
+	f.Add(minimal + "guards: {deactivations: off, invites: {limit: 1, window: 90s}, protected: {emails: [A@b.example], role: Owner}}\n")
 	f.Fuzz(func(t *testing.T, doc string) {
 		c, err := Parse([]byte(doc), env, readFile)
 		if err != nil {

@@ -191,6 +191,19 @@ func (r *reader) integers(into *[]int64) value {
 	})
 }
 
+// someIntegers reads a list of whole numbers that has an entry: an empty one
+// would mean the same as none at all, which nobody expects of it.
+func (r *reader) someIntegers(into *[]int64) value {
+	read := r.integers(into)
+	return func(path string, n ast.Node) {
+		if seq, ok := n.(*ast.SequenceNode); ok && len(seq.Values) == 0 {
+			r.fault(path, "", "list some of organizations, or leave it out", "is empty")
+			return
+		}
+		read(path, n)
+	}
+}
+
 // table reads a mapping whose keys are free.
 func (r *reader) table(into *map[string]string) value {
 	return func(path string, n ast.Node) {

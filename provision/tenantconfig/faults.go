@@ -3,6 +3,8 @@ package tenantconfig
 import (
 	"fmt"
 	"strings"
+
+	"github.com/sharearefund/scim-bridge/mapping/condition/spelling"
 )
 
 // Fault is one thing that is wrong with a document.
@@ -51,33 +53,4 @@ func (f Faults) Error() string {
 
 // Closest is the one of have that is most like the word, or "" when none is
 // like enough to have been meant.
-func Closest(word string, have []string) string {
-	best, bestDistance := "", max(2, len(word)/3)+1
-	for _, h := range have {
-		if d := distance(strings.ToLower(word), h); d < bestDistance {
-			best, bestDistance = h, d
-		}
-	}
-	return best
-}
-
-// distance is the number of bytes to insert, delete or replace (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
-}
+func Closest(word string, have []string) string { return spelling.Closest(word, have) }

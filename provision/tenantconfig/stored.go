@@ -39,7 +39,7 @@ func (c *Config) ToStore(seal func(plain, aad []byte) ([]byte, error)) (*store.T
 // FromStore reads a row back. open reverses the seal that ToStore was given;
 // nil leaves the secrets out, for showing a tenant without the key.
 func FromStore(t *store.Tenant, open func(sealed, aad []byte) ([]byte, error)) (*Config, error) {
-	var c Config
+	c := defaults()
 	if err := json.Unmarshal(t.Spec, &c); err != nil {
 		return nil, fmt.Errorf("tenant %q: its stored configuration is damaged: %w; apply its tenant.yaml again", t.Slug, err)
 	}

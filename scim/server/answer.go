@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"net/http"
 	"runtime/debug"
@@ -33,6 +34,8 @@ type answer struct {
 	retryAfter time.Duration
 	// body is SCIM JSON; empty for 204 and 304.
 	body []byte
+	// stream makes the body while it is sent, instead of body.
+	stream streamFunc
 	// pooled holds body when it came from the bufferPool; nil when it is shared.
 	pooled *[]byte
 }
@@ -135,7 +138,31 @@ func (s *server) errorAnswer(e *scim.Error) answer {
 	return a
 }
 
-// write sends a. It is the only place that writes a response.
+// appendListHead begins a ListResponse (RFC 7644 §3.4.2), up to its first
+// resource.
+func appendListHead(dst []byte, total, startIndex, items int) []byte {
+	dst = append(dst, `{"schemas":["`+listSchema+`"],"totalResults":`...)
+	dst = strconv.AppendInt(dst, int64(total), 10)
+	dst = append(dst, `,"startIndex":`...)
+	dst = strconv.AppendInt(dst, int64(startIndex), 10)
+	dst = append(dst, `,"itemsPerPage":`...)
+	dst = strconv.AppendInt(dst, int64(items), 10)
+	return append(dst, `,"Resources":[`...)
+}
+
+// locate sets what the server knows about a resource that a handler returned:
+// its type and its address.
+func (s *server) locate(resourceType, endpoint, id string, m *scim.Meta) error {
+	if !validID(id) {
+		return fmt.Errorf("the handler returned a %s with the id %q", resourceType, id)
+	}
+	m.ResourceType = resourceType
+	m.Location = s.base + endpoint + "/" + id
+	return nil
+}
+
+// write sends a, with what body it has. All but the body of a stream is sent
+// here.
 func write(x *exchange, a answer) {
 	h := x.w.Header()
 	h.Set("X-Request-Id", x.requestID)
@@ -166,7 +193,9 @@ func write(x *exchange, a answer) {
 	}
 	h.Set("Content-Type", mediaType)
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Content-Length", strconv.Itoa(len(a.body)))
+	if a.stream == nil {
+		h.Set("Content-Length", strconv.Itoa(len(a.body)))
+	}
 	x.w.WriteHeader(a.status)
 	if x.r.Method != http.MethodHead {
 		// An error means that the client is gone, and that nobody is left to

@@ -30,6 +30,9 @@ func BenchmarkServe(b *testing.B) {
 		{"PatchUser", "PATCH", "/scim/v2/Users/user-1", `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"replace","value":{"active":false}}]}`, 200},
 		{"ReplaceUser", "PUT", "/scim/v2/Users/user-1", adaBody, 200},
 		{"List100", "GET", "/scim/v2/Users?count=100", "", 200},
+		{"GetGroup", "GET", "/scim/v2/Groups/group-1?excludedAttributes=members", "", 200},
+		{"PatchGroup", "PATCH", "/scim/v2/Groups/group-1", patchText(`{"op":"add","path":"members","value":[{"value":"u0"}]}`), 204},
+		{"GetGroupOf1000", "GET", "/scim/v2/Groups/group-1", "", 200},
 		{"Unauthorized", "GET", "/scim/v2/Users/user-1?access_token=x", "", 401},
 	}
 	for _, bm := range benchmarks {
@@ -46,6 +49,11 @@ func BenchmarkServe(b *testing.B) {
 			for i := range n {
 				r.handler.ServeHTTP(&sink{header: http.Header{}}, request("POST", "/scim/v2/Users", strings.ReplaceAll(adaBody, `"ada@`, fmt.Sprintf(`"%s@`, []string{"ada", fmt.Sprint("u", i)}[min(i, 1)]))))
 			}
+			members := 1
+			if bm.name == "GetGroupOf1000" {
+				members = 1000
+			}
+			r.handler.ServeHTTP(&sink{header: http.Header{}}, request("POST", "/scim/v2/Groups", groupText(members)))
 			req := request(bm.method, bm.target, bm.body)
 			w := &sink{header: http.Header{}}
 			b.ReportAllocs()

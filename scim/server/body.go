@@ -14,15 +14,15 @@ import (
 	"github.com/sharearefund/scim-bridge/scim"
 )
 
-// readBody reads the body of a request. It is the caller's: what is decoded
-// from it may refer to it.
-func (s *server) readBody(x *exchange) ([]byte, error) {
+// readBody reads the body of a request, of at most most bytes. It is the
+// caller's: what is decoded from it may refer to it.
+func (s *server) readBody(x *exchange, most int64) ([]byte, error) {
 	r := x.r
 	if err := checkMediaType(r.Header); err != nil {
 		return nil, err
 	}
-	if r.ContentLength > s.MaxBody {
-		return nil, s.tooLarge()
+	if r.ContentLength > most {
+		return nil, tooLarge(most)
 	}
 	empty := scim.BadRequest(scim.TypeInvalidSyntax, "the request has no body: send a JSON object")
 	if r.Body == nil || r.ContentLength == 0 {
@@ -32,7 +32,7 @@ func (s *server) readBody(x *exchange) ([]byte, error) {
 	// holds. net/http lifts the deadline when the body has ended.
 	_ = http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(s.RequestTimeout / 2))
 	buf := bytes.NewBuffer(make([]byte, 0, max(r.ContentLength, 0)+bytes.MinRead))
-	_, err := buf.ReadFrom(http.MaxBytesReader(x.w, r.Body, s.MaxBody))
+	_, err := buf.ReadFrom(http.MaxBytesReader(x.w, r.Body, most))
 	var over *http.MaxBytesError
 	switch {
 	case err == nil && buf.Len() == 0:
@@ -40,7 +40,7 @@ func (s *server) readBody(x *exchange) ([]byte, error) {
 	case err == nil:
 		return buf.Bytes(), nil
 	case errors.As(err, &over):
-		return nil, s.tooLarge()
+		return nil, tooLarge(most)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, &scim.Error{Status: 408, Detail: fmt.Sprintf("the body did not arrive within %v; send the request again", s.RequestTimeout/2), Err: err}
 	case errors.Is(err, io.ErrUnexpectedEOF):
@@ -49,8 +49,8 @@ func (s *server) readBody(x *exchange) ([]byte, error) {
 	return nil, scim.BadRequest(scim.TypeInvalidSyntax, "the body could not be read").Because(err)
 }
 
-func (s *server) tooLarge() error {
-	return &scim.Error{Status: 413, Detail: fmt.Sprintf("the body is larger than %d bytes: send fewer or shorter values", s.MaxBody)}
+func tooLarge(most int64) error {
+	return &scim.Error{Status: 413, Detail: fmt.Sprintf("the body is larger than %d bytes: send fewer or shorter values", most)}
 }
 
 // checkMediaType accepts JSON in UTF-8, announced as such or not at all.

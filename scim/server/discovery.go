@@ -22,19 +22,19 @@ type discovery struct {
 	schemaByID map[string]answer
 }
 
-func newDiscovery(base string, set *schemas.Set) *discovery {
+func newDiscovery(base string, set *schemas.Set, served []*schemas.ResourceType) *discovery {
 	d := &discovery{
 		provider:   answer{status: http.StatusOK, body: set.ServiceProviderConfig(base)},
 		typeByID:   map[string]answer{},
 		schemaByID: map[string]answer{},
 	}
 	var types, defs [][]byte
-	for _, t := range set.ServedTypes() {
+	for _, t := range served {
 		b := schemas.WithLocation(t.JSON, base)
 		types = append(types, b)
 		d.typeByID[strings.ToLower(t.ID)] = answer{status: http.StatusOK, body: b}
 	}
-	for _, sc := range set.Served() {
+	for _, sc := range set.SchemasOf(served) {
 		b := schemas.WithLocation(sc.JSON, base)
 		defs = append(defs, b)
 		d.schemaByID[strings.ToLower(sc.ID)] = answer{status: http.StatusOK, body: b}

@@ -30,6 +30,7 @@ const (
 type rig struct {
 	handler http.Handler
 	users   *memory
+	groups  *memoryGroups
 
 	mu       sync.Mutex
 	logged   bytes.Buffer
@@ -70,6 +71,15 @@ func testCodec(tb testing.TB) *scim.Codec[scim.User] {
 	return codec
 }
 
+func testGroupCodec(tb testing.TB) *scim.GroupCodec {
+	tb.Helper()
+	codec, err := scim.NewGroupCodec()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return codec
+}
+
 // authenticate accepts "Bearer <goodToken>" for tenant acme.
 func authenticate(r *http.Request) (Identity, error) {
 	if scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "bearer") && token == goodToken {
@@ -82,11 +92,14 @@ func authenticate(r *http.Request) (Identity, error) {
 func newRig(tb testing.TB, change func(*Options)) *rig {
 	tb.Helper()
 	codec := testCodec(tb)
-	r := &rig{users: &memory{codec: codec}}
+	groups := testGroupCodec(tb)
+	r := &rig{users: &memory{codec: codec}, groups: &memoryGroups{codec: groups}}
 	o := Options{
 		PublicURL:    publicAddress,
 		Users:        r.users,
 		UserCodec:    codec,
+		Groups:       r.groups,
+		GroupCodec:   groups,
 		Authenticate: authenticate,
 		Logger:       slog.New(slog.NewJSONHandler(r, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		NewRequestID: func() string { return "req-1" },

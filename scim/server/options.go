@@ -32,6 +32,14 @@ type Options struct {
 	Users scim.UserHandler
 	// UserCodec reads and writes them. Required.
 	UserCodec *scim.Codec[scim.User]
+	// Groups serves the Group resources. Required.
+	Groups scim.GroupHandler
+	// GroupCodec reads and writes them. Required.
+	GroupCodec *scim.GroupCodec
+	// Resources are the read-only resource types that are served besides, each
+	// at most once. Only what is served is listed in /ResourceTypes and
+	// /Schemas. nil: none.
+	Resources []Resource
 	// Authenticate says whose credential a request carries. It is called only
 	// when there is exactly one well-formed Authorization header; the
 	// request's context has the deadline of the work. A *scim.Error is
@@ -56,6 +64,8 @@ type Options struct {
 	Logger *slog.Logger
 	// MaxBody is the largest accepted request body in bytes. 0: 1 MiB.
 	MaxBody int64
+	// MaxGroupBody is the same for /Groups, whose bodies list members. 0: 8 MiB.
+	MaxGroupBody int64
 	// MaxResults is the largest page. It must equal filter.maxResults of the
 	// embedded ServiceProviderConfig; 0 takes it from there.
 	MaxResults int
@@ -107,15 +117,19 @@ type Request struct {
 	Dialect  scim.Dialect
 	// Notes lists what was tolerated in, or left out of, the body.
 	Notes []scim.Note
-	// Panicked reports a defect that was answered 500.
+	// Panicked reports a defect that was answered 500, unless Aborted.
 	Panicked bool
+	// Aborted reports an answer that was begun, with Status, and could not be
+	// finished: the connection was closed in the middle of it.
+	Aborted bool
 }
 
 // FailedRequest is what Failed learns about a mutation that did not succeed.
 type FailedRequest struct {
 	Caller scim.Caller
 	Method string
-	// Route is the pattern of the route, or "unmatched".
+	// Route is the pattern of the route, or "unmatched": "/scim/v2/Users/{id}",
+	// "/scim/v2/Groups". It tells the resource type.
 	Route string
 	// ID is the id in the path; empty for a create.
 	ID string
@@ -145,7 +159,10 @@ func New(o Options) (http.Handler, error) {
 	require(o.Users != nil, "Users is required")
 	require(o.UserCodec != nil, "UserCodec is required")
 	require(o.Authenticate != nil, "Authenticate is required")
+	require(o.Groups != nil, "Groups is required")
+	require(o.GroupCodec != nil, "GroupCodec is required")
 	require(o.MaxBody >= 0, "MaxBody %d is negative", o.MaxBody)
+	require(o.MaxGroupBody >= 0, "MaxGroupBody %d is negative", o.MaxGroupBody)
 	require(o.RequestTimeout >= 0, "RequestTimeout %v is negative", o.RequestTimeout)
 	require(o.FailedAuthPerMinute >= 0, "FailedAuthPerMinute %d is negative", o.FailedAuthPerMinute)
 	if setErr == nil {
@@ -154,6 +171,7 @@ func New(o Options) (http.Handler, error) {
 		o.MaxResults = cmp.Or(o.MaxResults, announced)
 		require(err != nil || o.MaxResults == announced,
 			"MaxResults %d differs from the ServiceProviderConfig's filter.maxResults %d: leave it 0", o.MaxResults, announced)
+		checkResources(o.Resources, set, require)
 	}
 	o.DefaultCount = cmp.Or(o.DefaultCount, min(100, o.MaxResults))
 	require(o.DefaultCount > 0 && o.DefaultCount <= o.MaxResults, "DefaultCount %d is not between 1 and %d", o.DefaultCount, o.MaxResults)
@@ -168,6 +186,7 @@ func New(o Options) (http.Handler, error) {
 		attempts: newAttempts(cmp.Or(o.FailedAuthPerMinute, 1000)),
 	}
 	s.MaxBody = cmp.Or(o.MaxBody, 1<<20)
+	s.MaxGroupBody = cmp.Or(o.MaxGroupBody, 8<<20)
 	s.RequestTimeout = cmp.Or(o.RequestTimeout, 30*time.Second)
 	if s.Logger == nil {
 		s.Logger = slog.New(slog.DiscardHandler)

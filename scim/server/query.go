@@ -124,34 +124,41 @@ func clip(s string) string {
 	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
+// queryCodec is what it takes of a codec to read a query.
+type queryCodec interface {
+	ParseFilter(filter string, d scim.Dialect) (*scim.Filter, error)
+	ParseSort(sortBy string) (*scim.SortKey, error)
+	ParseProjection(attributes, excluded string) (scim.Projection, error)
+}
+
 // projection reads the parameters of RFC 7644 §3.9.
-func (s *server) projection(q *query) (scim.Projection, error) {
+func projection(c queryCodec, q *query) (scim.Projection, error) {
 	if q.attributes.value != "" && q.excluded.value != "" {
 		return scim.Projection{}, scim.BadRequest(scim.TypeInvalidValue, "attributes and excludedAttributes exclude each other: send one of them")
 	}
-	return s.UserCodec.ParseProjection(q.attributes.value, q.excluded.value)
+	return c.ParseProjection(q.attributes.value, q.excluded.value)
 }
 
 // list reads the parameters of a list request (RFC 7644 §3.4.2).
-func (s *server) list(x *exchange) (scim.Query, error) {
+func (s *server) list(x *exchange, c queryCodec) (scim.Query, error) {
 	var out scim.Query
 	var err error
 	q := &x.query
-	if out.Projection, err = s.projection(q); err != nil {
+	if out.Projection, err = projection(c, q); err != nil {
 		return out, err
 	}
 	if q.filter.given {
 		if strings.TrimSpace(q.filter.value) == "" {
-			return out, scim.BadRequest(scim.TypeInvalidFilter, "the filter is empty: leave the parameter out to list everybody")
+			return out, scim.BadRequest(scim.TypeInvalidFilter, "the filter is empty: leave the parameter out to list everything")
 		}
-		if out.Filter, err = s.UserCodec.ParseFilter(q.filter.value, x.caller.Dialect); err != nil {
+		if out.Filter, err = c.ParseFilter(q.filter.value, x.caller.Dialect); err != nil {
 			return out, err
 		}
 	}
 	if q.sortBy.value != "" {
 		// Sorting is optional (RFC 7644 §3.4.2.3): what cannot be sorted by
 		// leaves the order as it is.
-		if out.SortBy, err = s.UserCodec.ParseSort(q.sortBy.value); err != nil {
+		if out.SortBy, err = c.ParseSort(q.sortBy.value); err != nil {
 			out.SortBy = nil
 			x.notes = append(x.notes, scim.Note{Path: "sortBy", Reason: "cannot be sorted by: ignored"})
 		}

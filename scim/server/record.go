@@ -14,20 +14,33 @@ import (
 
 // finish answers the request, and tells whoever records what came of it.
 func (s *server) finish(x *exchange, a answer, err error) {
+	sent := false
+	if err == nil && a.stream != nil && x.r.Method != http.MethodHead {
+		sent, err = s.stream(x, &a)
+	}
+	x.aborted = sent && err != nil
 	var refusal *scim.Error
 	if err != nil {
 		refusal = s.refusal(x, err)
+	}
+	if refusal != nil && !sent {
 		a = s.errorAnswer(refusal)
 		if x.mutates() && x.caller.Tenant != "" && s.Failed != nil {
 			s.guard(x, "Failed", func() { s.Failed(context.WithoutCancel(x.r.Context()), failedRequest(x, refusal)) })
 		}
 	}
-	write(x, a)
+	if !sent {
+		write(x, a)
+	}
 	took := s.Now().Sub(x.start)
 	s.log(x, a.status, took, refusal)
 	s.buffers.put(a)
 	if s.Observe != nil {
 		s.guard(x, "Observe", func() { s.Observe(observed(x, a.status, took, refusal)) })
+	}
+	if x.aborted {
+		// net/http closes the connection: nobody takes a part for the whole.
+		panic(http.ErrAbortHandler)
 	}
 }
 
@@ -55,7 +68,7 @@ func observed(x *exchange, status int, took time.Duration, refusal *scim.Error) 
 	return Request{
 		Tenant: x.caller.Tenant, Method: method(x.r.Method), Route: x.route(), Status: status,
 		Duration: took, Dialect: x.caller.Dialect, Notes: x.notes,
-		Panicked: refusal != nil && errors.As(refusal.Err, &p),
+		Panicked: refusal != nil && errors.As(refusal.Err, &p), Aborted: x.aborted,
 	}
 }
 
@@ -75,7 +88,7 @@ func (s *server) log(x *exchange, status int, took time.Duration, refusal *scim.
 	ctx := x.r.Context()
 	level := slog.LevelInfo
 	hungUp := refusal != nil && errors.Is(refusal.Err, context.Canceled)
-	if status >= 500 && status != http.StatusNotImplemented && !hungUp {
+	if (status >= 500 && status != http.StatusNotImplemented || x.aborted) && !hungUp {
 		level = slog.LevelError
 	}
 	if s.Logger.Enabled(ctx, level) {
@@ -88,6 +101,9 @@ func (s *server) log(x *exchange, status int, took time.Duration, refusal *scim.
 			slog.String("route", x.route()),
 			slog.Int("status", status),
 			slog.Float64("dur_ms", float64(took.Microseconds())/1000))
+		if x.aborted {
+			attrs = append(attrs, slog.Bool("aborted", true))
+		}
 		if refusal != nil {
 			attrs = append(attrs, slog.String("err", withoutToken(logText(refusal), x.r.Header)))
 			if x.caller.Tenant == "" {

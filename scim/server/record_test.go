@@ -125,6 +125,7 @@ func TestObserve(t *testing.T) {
 	r.do(t, request("GET", "/scim/v2/%2e", ""))
 	r.do(t, request("GET", user, "", "-Authorization"))
 	r.do(t, request("GET", "/scim/v2/Groups/g1", ""))
+	r.do(t, request("POST", "/scim/v2/Bulk", "{}"))
 	id, list := "/scim/v2/Users/{id}", "/scim/v2/Users"
 	if diff := cmp.Diff([]Request{
 		{Tenant: "acme", Method: "GET", Route: id, Status: 200},
@@ -133,7 +134,8 @@ func TestObserve(t *testing.T) {
 		{Tenant: "acme", Method: "GET", Route: "unmatched", Status: 404},
 		{Tenant: "", Method: "GET", Route: "unmatched", Status: 404},
 		{Tenant: "", Method: "GET", Route: id, Status: 401},
-		{Tenant: "acme", Method: "GET", Route: "/scim/v2/Groups/{id}", Status: 501},
+		{Tenant: "acme", Method: "GET", Route: "/scim/v2/Groups/{id}", Status: 404},
+		{Tenant: "acme", Method: "POST", Route: "/scim/v2/Bulk", Status: 501},
 	}, r.observed, cmpopts.IgnoreFields(Request{}, "Duration")); diff != "" {
 		t.Error(diff)
 	}
@@ -151,7 +153,9 @@ func TestFailedMutationsAreRecorded(t *testing.T) {
 	r.do(t, request("POST", "/scim/v2/Users", adaBody))
 	r.do(t, request("PUT", user, "x", "Content-Type: text/plain"))
 	r.do(t, request("DELETE", user, "", `If-Match: "0"`))
-	r.do(t, request("POST", "/scim/v2/Groups", `{"displayName":"x"}`))
+	r.do(t, request("POST", "/scim/v2/Groups", `{"displayName":""}`))
+	r.do(t, request("DELETE", "/scim/v2/Groups/g1", ""))
+	r.do(t, request("POST", "/scim/v2/Bulk", "{}"))
 	r.users.before = func(context.Context, string) error { return errors.New("secret cause") }
 	r.do(t, request("DELETE", user, ""))
 	caller := scim.Caller{Tenant: "acme", Credential: "cred-1", RequestID: "req-1"}
@@ -160,7 +164,9 @@ func TestFailedMutationsAreRecorded(t *testing.T) {
 		{Caller: caller, Method: "POST", Route: list, Status: 409, Type: "uniqueness", Detail: `userName "ada@example.com" is taken`},
 		{Caller: caller, Method: "PUT", Route: id, ID: "user-1", Status: 415},
 		{Caller: caller, Method: "DELETE", Route: id, ID: "user-1", Status: 412},
-		{Caller: caller, Method: "POST", Route: "/scim/v2/Groups", Status: 501},
+		{Caller: caller, Method: "POST", Route: "/scim/v2/Groups", Status: 400, Type: "invalidValue"},
+		{Caller: caller, Method: "DELETE", Route: "/scim/v2/Groups/{id}", ID: "g1", Status: 404, Detail: `Group "g1" does not exist`},
+		{Caller: caller, Method: "POST", Route: "/scim/v2/Bulk", Status: 501},
 		{Caller: caller, Method: "DELETE", Route: id, ID: "user-1", Status: 500},
 	}, r.failed, cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".Detail" }, cmp.Comparer(func(a, b string) bool {
 		return a == b || a == "" || b == ""

@@ -59,14 +59,13 @@ func newRoutes(s *server, set *schemas.Set) *routes {
 // order.
 func (s *server) endpoints(set *schemas.Set) []*endpoint {
 	const (
-		noGroups = "groups are not served by this version: switch group push off and assign people to the application directly"
 		noBulk   = "bulk requests are not served, as the ServiceProviderConfig says: send each operation on its own"
 		noSearch = "search by POST is not served: send the query as GET with the parameters filter, startIndex and count"
 		noMe     = "/Me is not served: address people as /Users/{id}"
 	)
 	get := func(p prepareFunc) map[string]prepareFunc { return map[string]prepareFunc{http.MethodGet: p} }
-	d := newDiscovery(s.base, set)
-	return []*endpoint{
+	d := newDiscovery(s.base, set, s.servedTypes(set))
+	list := []*endpoint{
 		{pattern: basePath + "/Users/.search", missing: noSearch},
 		{pattern: basePath + "/Users/{id}", resource: "User", methods: map[string]prepareFunc{
 			http.MethodGet:    s.getUser,
@@ -78,9 +77,17 @@ func (s *server) endpoints(set *schemas.Set) []*endpoint {
 			http.MethodGet:  s.listUsers,
 			http.MethodPost: s.createUser,
 		}},
-		{pattern: basePath + "/Groups", missing: noGroups},
 		{pattern: basePath + "/Groups/.search", missing: noSearch},
-		{pattern: basePath + "/Groups/{id}", missing: noGroups},
+		{pattern: basePath + "/Groups/{id}", resource: "Group", methods: map[string]prepareFunc{
+			http.MethodGet:    s.getGroup,
+			http.MethodPut:    s.replaceGroup,
+			http.MethodPatch:  s.patchGroup,
+			http.MethodDelete: s.deleteGroup,
+		}},
+		{pattern: basePath + "/Groups", methods: map[string]prepareFunc{
+			http.MethodGet:  s.listGroups,
+			http.MethodPost: s.createGroup,
+		}},
 		{pattern: basePath + "/ServiceProviderConfig", methods: get(d.config)},
 		{pattern: basePath + "/ResourceTypes", methods: get(d.listTypes)},
 		{pattern: basePath + "/ResourceTypes/{id}", methods: get(d.getType)},
@@ -90,6 +97,11 @@ func (s *server) endpoints(set *schemas.Set) []*endpoint {
 		{pattern: basePath + "/.search", missing: noSearch},
 		{pattern: basePath + "/Me", missing: noMe},
 	}
+	for _, r := range s.Resources {
+		t, _ := set.ResourceType(r.resourceType)
+		list = append(list, r.endpoints(s, t)...)
+	}
+	return list
 }
 
 // match finds the endpoint of a clean path and the value of its variable.

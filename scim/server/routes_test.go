@@ -16,9 +16,9 @@ var served = map[string]string{
 	"/scim/v2/Users":                 "GET, HEAD, POST",
 	"/scim/v2/Users/.search":         "",
 	"/scim/v2/Users/{id}":            "DELETE, GET, HEAD, PATCH, PUT",
-	"/scim/v2/Groups":                "",
+	"/scim/v2/Groups":                "GET, HEAD, POST",
 	"/scim/v2/Groups/.search":        "",
-	"/scim/v2/Groups/{id}":           "",
+	"/scim/v2/Groups/{id}":           "DELETE, GET, HEAD, PATCH, PUT",
 	"/scim/v2/ServiceProviderConfig": "GET, HEAD",
 	"/scim/v2/ResourceTypes":         "GET, HEAD",
 	"/scim/v2/ResourceTypes/{id}":    "GET, HEAD",
@@ -173,8 +173,11 @@ func TestTheLastSlashIsOptional(t *testing.T) {
 }
 
 func validOptions(tb testing.TB) Options {
-	codec := testCodec(tb)
-	return Options{PublicURL: publicAddress, Users: &memory{codec: codec}, UserCodec: codec, Authenticate: authenticate}
+	codec, groups := testCodec(tb), testGroupCodec(tb)
+	return Options{
+		PublicURL: publicAddress, Users: &memory{codec: codec}, UserCodec: codec,
+		Groups: &memoryGroups{codec: groups}, GroupCodec: groups, Authenticate: authenticate,
+	}
 }
 
 func TestNewNamesEveryFault(t *testing.T) {
@@ -183,7 +186,7 @@ func TestNewNamesEveryFault(t *testing.T) {
 		change func(*Options)
 		want   []string
 	}{
-		{"everything missing", func(o *Options) { *o = Options{} }, []string{"PublicURL", "Users is required", "UserCodec is required", "Authenticate is required"}},
+		{"everything missing", func(o *Options) { *o = Options{} }, []string{"PublicURL", "Users is required", "UserCodec is required", "Groups is required", "GroupCodec is required", "Authenticate is required"}},
 		{"no scheme", func(o *Options) { o.PublicURL = "bridge.example.com" }, []string{"PublicURL"}},
 		{"other scheme", func(o *Options) { o.PublicURL = "ftp://bridge.example.com" }, []string{"PublicURL"}},
 		{"query", func(o *Options) { o.PublicURL = "https://b.example.com/?x" }, []string{"PublicURL"}},
@@ -192,6 +195,14 @@ func TestNewNamesEveryFault(t *testing.T) {
 		{"other maximum", func(o *Options) { o.MaxResults = 7 }, []string{"MaxResults 7 differs"}},
 		{"default above maximum", func(o *Options) { o.DefaultCount = 1001 }, []string{"DefaultCount 1001"}},
 		{"negative body", func(o *Options) { o.MaxBody = -1 }, []string{"MaxBody -1"}},
+		{"negative group body", func(o *Options) { o.MaxGroupBody = -1 }, []string{"MaxGroupBody -1"}},
+		{"unknown resource type", func(o *Options) { o.Resources = []Resource{ReadOnly("Device", roleCodec(t), fewRoles{})} }, []string{`Resources[0]: there is no resource type "Device"`}},
+		{"empty resource", func(o *Options) { o.Resources = []Resource{{}} }, []string{`Resources[0]: there is no resource type ""`}},
+		{"resource type with an option", func(o *Options) { o.Resources = []Resource{ReadOnly("user", roleCodec(t), fewRoles{})} }, []string{"Resources[0]: User is served already"}},
+		{"resource type twice", func(o *Options) {
+			o.Resources = []Resource{ReadOnly("Role", roleCodec(t), fewRoles{}), ReadOnly("Role", roleCodec(t), fewRoles{})}
+		}, []string{"Resources[1]: Role is served already"}},
+		{"resource without a reader", func(o *Options) { o.Resources = []Resource{ReadOnly("Role", roleCodec(t), nil)} }, []string{"Resources[0]: Role has no codec or no reader"}},
 		{"negative timeout", func(o *Options) { o.RequestTimeout = -1 }, []string{"RequestTimeout -1ns"}},
 		{"negative attempts", func(o *Options) { o.FailedAuthPerMinute = -1 }, []string{"FailedAuthPerMinute -1"}},
 	}
@@ -255,6 +266,9 @@ func TestDiscovery(t *testing.T) {
 	}{
 		{"/scim/v2/ServiceProviderConfig", 200, `"maxResults": 1000`},
 		{"/scim/v2/ResourceTypes", 200, `"endpoint": "/Users"`},
+		{"/scim/v2/ResourceTypes", 200, `"endpoint": "/Groups"`},
+		{"/scim/v2/ResourceTypes/Group", 200, publicAddress + "/scim/v2/ResourceTypes/Group"},
+		{"/scim/v2/Schemas/urn:ietf:params:scim:schemas:core:2.0:Group", 200, `"name": "Group"`},
 		{"/scim/v2/ResourceTypes/User", 200, publicAddress + "/scim/v2/ResourceTypes/User"},
 		{"/scim/v2/ResourceTypes/user", 200, `"id": "User"`},
 		{"/scim/v2/ResourceTypes/Nothing", 404, "Nothing"},

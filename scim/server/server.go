@@ -36,6 +36,8 @@ type exchange struct {
 	identity Identity
 	caller   scim.Caller
 	notes    []scim.Note
+	// aborted: an answer that was begun could not be finished.
+	aborted bool
 }
 
 // mutates reports whether the method is one that changes resources.

@@ -3,9 +3,7 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
-	"strconv"
 
 	"github.com/sharearefund/scim-bridge/scim"
 )
@@ -33,7 +31,7 @@ func (s *server) createUser(x *exchange) (workFunc, error) {
 // getUser is GET /Users/{id} (RFC 7644 §3.4.1), conditional by If-None-Match
 // (§3.14).
 func (s *server) getUser(x *exchange) (workFunc, error) {
-	proj, err := s.projection(&x.query)
+	proj, err := projection(s.UserCodec, &x.query)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +56,7 @@ func (s *server) getUser(x *exchange) (workFunc, error) {
 
 // listUsers is GET /Users (RFC 7644 §3.4.2).
 func (s *server) listUsers(x *exchange) (workFunc, error) {
-	q, err := s.list(x)
+	q, err := s.list(x, s.UserCodec)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +93,7 @@ func (s *server) replaceUser(x *exchange) (workFunc, error) {
 // patchUser is PATCH /Users/{id} (RFC 7644 §3.5.2). The answer is always the
 // whole user: Microsoft's SCIM validator wants it, and Okta reads it.
 func (s *server) patchUser(x *exchange) (workFunc, error) {
-	proj, err := s.projection(&x.query)
+	proj, err := projection(s.UserCodec, &x.query)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +101,7 @@ func (s *server) patchUser(x *exchange) (workFunc, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, err := s.readBody(x)
+	body, err := s.readBody(x, s.MaxBody)
 	if err != nil {
 		return nil, err
 	}
@@ -142,11 +140,11 @@ func (s *server) deleteUser(x *exchange) (workFunc, error) {
 
 // readUser reads a User from the body of a POST or PUT.
 func (s *server) readUser(x *exchange) (*scim.User, scim.Projection, error) {
-	proj, err := s.projection(&x.query)
+	proj, err := projection(s.UserCodec, &x.query)
 	if err != nil {
 		return nil, proj, err
 	}
-	body, err := s.readBody(x)
+	body, err := s.readBody(x, s.MaxBody)
 	if err != nil {
 		return nil, proj, err
 	}
@@ -157,7 +155,7 @@ func (s *server) readUser(x *exchange) (*scim.User, scim.Projection, error) {
 
 // userAnswer is an answer that shows u.
 func (s *server) userAnswer(status int, u *scim.User, proj scim.Projection) (answer, error) {
-	if err := s.locate(u); err != nil {
+	if err := s.locateUser(u); err != nil {
 		return answer{}, err
 	}
 	b := s.buffers.get()
@@ -174,18 +172,12 @@ func (s *server) listAnswer(page *scim.Page[scim.User], q scim.Query) (answer, e
 		return answer{}, errors.New("the handler rendered a page that it was not asked to render")
 	}
 	for _, u := range page.Resources {
-		if err := s.locate(u); err != nil {
+		if err := s.locateUser(u); err != nil {
 			return answer{}, err
 		}
 	}
 	b := s.buffers.get()
-	out := append(*b, `{"schemas":["`+listSchema+`"],"totalResults":`...)
-	out = strconv.AppendInt(out, int64(page.Total), 10)
-	out = append(out, `,"startIndex":`...)
-	out = strconv.AppendInt(out, int64(q.StartIndex), 10)
-	out = append(out, `,"itemsPerPage":`...)
-	out = strconv.AppendInt(out, int64(len(page.Resources)+len(page.Rendered)), 10)
-	out = append(out, `,"Resources":[`...)
+	out := appendListHead(*b, page.Total, q.StartIndex, len(page.Resources)+len(page.Rendered))
 	for i, text := range page.Rendered {
 		if i > 0 {
 			out = append(out, ',')
@@ -202,16 +194,9 @@ func (s *server) listAnswer(page *scim.Page[scim.User], q scim.Query) (answer, e
 	return answer{status: http.StatusOK, body: *b, pooled: b}, nil
 }
 
-// locate sets what the server knows about a resource that a handler returned:
-// its type and its address.
-func (s *server) locate(u *scim.User) error {
-	switch {
-	case u == nil:
+func (s *server) locateUser(u *scim.User) error {
+	if u == nil {
 		return errors.New("the handler returned no user")
-	case !validID(u.ID):
-		return fmt.Errorf("the handler returned a user with the id %q", u.ID)
 	}
-	u.Meta.ResourceType = "User"
-	u.Meta.Location = s.base + "/Users/" + u.ID
-	return nil
+	return s.locate("User", "/Users", u.ID, &u.Meta)
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/sharearefund/scim-bridge/mapping"
 	"github.com/sharearefund/scim-bridge/provision"
 	"github.com/sharearefund/scim-bridge/provision/credentials"
+	"github.com/sharearefund/scim-bridge/scim"
 	"github.com/sharearefund/scim-bridge/scim/server"
 	"github.com/sharearefund/scim-bridge/store"
 )
@@ -117,12 +118,16 @@ func (b *Bridge) wire(o Options) error {
 	if err != nil {
 		return err
 	}
+	groups, err := scim.NewGroupCodec()
+	if err != nil {
+		return err
+	}
 	b.workspaces = provision.NewWorkspaces(provision.WorkspacesOptions{
 		Store: o.Store, Open: o.OpenSecret, Transport: o.Transport, Observe: b.metrics.upstreamCall,
 		ObserveBatch: b.metrics.batch, Now: o.Now, Logger: o.Logger,
 	})
 	b.Service, err = provision.New(provision.Options{
-		Store: o.Store, Cache: b.cache, Workspaces: b.workspaces, Codec: codec, PublicURL: o.PublicURL,
+		Store: o.Store, Cache: b.cache, Workspaces: b.workspaces, Codec: codec, GroupCodec: groups, PublicURL: o.PublicURL,
 		Replica: o.Replica, DirectoryInterval: o.DirectoryInterval, Now: o.Now, Logger: o.Logger,
 	})
 	if err != nil {
@@ -137,12 +142,39 @@ func (b *Bridge) wire(o Options) error {
 	b.failures = &failures{
 		queue: make(chan server.FailedRequest, failureQueue), record: b.Service.RecordFailure, dropped: b.metrics.eventsDropped.Inc,
 	}
+	resources, err := catalogue(b.Service)
+	if err != nil {
+		return err
+	}
 	b.scim, err = server.New(server.Options{
-		PublicURL: o.PublicURL, Users: b.Service, UserCodec: codec, Authenticate: authenticator(b.Credentials, newRates(o.RateLimit, o.RateBurst)),
-		Evidence: b.remember, Observe: b.metrics.request, Failed: b.failures.add, Logger: o.Logger, MaxBody: o.MaxBody,
+		PublicURL: o.PublicURL, Users: b.Service, UserCodec: codec, Groups: b.Service, GroupCodec: groups, Resources: resources,
+		Authenticate: authenticator(b.Credentials, newRates(o.RateLimit, o.RateBurst)),
+		Evidence:     b.remember, Observe: b.metrics.request, Failed: b.failures.add, Logger: o.Logger, MaxBody: o.MaxBody,
 		RequestTimeout: o.RequestTimeout, FailedAuthPerMinute: o.FailedAuthPerMinute, TrustedProxies: o.TrustedProxies, Now: o.Now,
 	})
 	return err
+}
+
+// catalogue serves what a tenant may see of upstream's roles, identity
+// providers and organizations.
+func catalogue(s *provision.Service) ([]server.Resource, error) {
+	roles, err := mapping.NewRoleCodec()
+	if err != nil {
+		return nil, err
+	}
+	providers, err := mapping.NewIdentityProviderCodec()
+	if err != nil {
+		return nil, err
+	}
+	organizations, err := mapping.NewOrganizationCodec()
+	if err != nil {
+		return nil, err
+	}
+	return []server.Resource{
+		server.ReadOnly("Role", roles, provision.Roles{Service: s}),
+		server.ReadOnly("IdentityProvider", providers, provision.IdentityProviders{Service: s}),
+		server.ReadOnly("Organization", organizations, provision.Organizations{Service: s}),
+	}, nil
 }
 
 // openCache layers a short memory over Redis: most look-ups then need neither

@@ -66,8 +66,10 @@ func action(method, route string) string {
 	if !ok {
 		verb = strings.ToLower(method)
 	}
-	if strings.Contains(route, "/Users") {
-		return "user." + verb
+	for resource, prefix := range map[string]string{"/Users": "user.", "/Groups": "group."} {
+		if strings.Contains(route, resource) {
+			return prefix + verb
+		}
 	}
 	return "request." + verb
 }

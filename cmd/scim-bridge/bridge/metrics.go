@@ -37,6 +37,7 @@ type metrics struct {
 	dependencyUp   *prometheus.GaugeVec
 	directoryAge   *prometheus.GaugeVec
 	directoryFresh *prometheus.GaugeVec
+	roleWork       *prometheus.GaugeVec
 }
 
 func newMetrics(version string) *metrics {
@@ -72,6 +73,7 @@ func newMetrics(version string) *metrics {
 	m.dependencyUp = gauge("dependency_up", "1 while a dependency works.", "dependency")
 	m.directoryAge = gauge("directory_age_seconds", "Time since a tenant's directory was last read whole; absent before the first time.", "tenant")
 	m.directoryFresh = gauge("directory_fresh", "1 while lists are answered from a tenant's directory, 0 while they are 503.", "tenant")
+	m.roleWork = gauge("role_work", "People whose roles have yet to be put right at Share A Refund; a removal was not acknowledged to its client.", "tenant", "kind")
 	info := gauge("build_info", "1; the labels say what runs.", "version", "go_version")
 	info.WithLabelValues(version, runtime.Version()).Set(1)
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

@@ -117,6 +117,7 @@ func (b *Bridge) directories(ctx context.Context) []DirectoryState {
 	all, err := b.Service.Directories(ctx)
 	b.metrics.directoryAge.Reset()
 	b.metrics.directoryFresh.Reset()
+	b.metrics.roleWork.Reset()
 	out := make([]DirectoryState, 0, len(all))
 	if err != nil {
 		b.log.WarnContext(ctx, "cannot read the age of the directories", "err", err)
@@ -138,6 +139,8 @@ func (b *Bridge) directories(ctx context.Context) []DirectoryState {
 			s.Status, s.Detail = "unusable", "every request is 503: "+d.Unusable
 		}
 		b.metrics.directoryFresh.WithLabelValues(d.Tenant).Set(fresh)
+		b.metrics.roleWork.WithLabelValues(d.Tenant, "grant").Set(float64(d.Grants))
+		b.metrics.roleWork.WithLabelValues(d.Tenant, "removal").Set(float64(d.Removals))
 		out = append(out, s)
 	}
 	return out

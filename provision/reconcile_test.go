@@ -1,0 +1,282 @@
+package provision_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sharearefund/scim-bridge/cmd/scim-bridge/bridge/bridgetest"
+	"github.com/sharearefund/scim-bridge/provision"
+	"github.com/sharearefund/scim-bridge/store"
+	"github.com/sharearefund/scim-bridge/upstream/sandbox"
+)
+
+// reconcile is what a reconciliation finds, one line for each difference.
+func reconcile(t *testing.T, s *bridgetest.Stack, fix bool) (provision.ReconcileReport, []string) {
+	t.Helper()
+	report, err := s.Bridge.Service.Reconcile(t.Context(), "acme", fix, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report, shown(report)
+}
+
+func shown(report provision.ReconcileReport) []string {
+	lines := []string{}
+	for _, d := range report.List {
+		line := d.UserName + " " + d.Field
+		if d.OrganizationID != 0 {
+			line += fmt.Sprint(" ", d.OrganizationID)
+		}
+		line += fmt.Sprintf(": %s, %s, %s: %s", d.Said, d.Written, d.Seen, d.Reason)
+		if d.Restored {
+			line += " (restored)"
+		}
+		if d.Failure != "" {
+			line += " (failed: " + d.Failure + ")"
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+func edit(t *testing.T, s *bridgetest.Stack, e sandbox.Edit) {
+	t.Helper()
+	if _, err := s.Sandbox.Edit(e); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func actions(t *testing.T, s *bridgetest.Stack, id string) []string {
+	t.Helper()
+	events, err := s.Store.Events(t.Context(), store.EventQuery{Tenant: "acme", ResourceID: id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, e := range events {
+		all = append(all, e.Action)
+	}
+	return all
+}
+
+const changedUpstream = "changed at Share A Refund after we wrote it"
+
+func TestReconcileRestoresWhatTheClientSaid(t *testing.T) {
+	for _, mode := range []sandbox.InviteMode{sandbox.Immediate, sandbox.Deferred} {
+		t.Run(string(mode), func(t *testing.T) {
+			t.Parallel()
+			s, c := startAt(t, mode, ruled...)
+			var ids []string
+			for _, name := range []string{"name", "role", "access", "off", "lost", "waits", "fine"} {
+				ids = append(ids, person(s, name+"@example.com"))
+				if name != "waits" {
+					accept(t, s, name+"@example.com")
+				}
+			}
+			s.Must(201, "POST", "/Groups", group("Managers", ids[1], ids[4]))
+			s.Must(200, "PATCH", "/Users/"+ids[3], setActive(false))
+			eventually(t, "jobs", func() string { return unfinished(t, s) }, "")
+			c.advance(2 * time.Minute)
+			if _, lines := reconcile(t, s, false); len(lines) > 0 {
+				t.Fatalf("differences before anything was changed:\n%s", strings.Join(lines, "\n"))
+			}
+
+			other := "Changed"
+			edit(t, s, sandbox.Edit{Email: "name@example.com", FirstName: &other, NewEmail: "name.changed@example.com"})
+			edit(t, s, sandbox.Edit{Email: "role@example.com", Role: &sandbox.EditRole{OrganizationID: 113, RoleID: 5}})
+			for _, org := range []int64{113, 114} {
+				edit(t, s, sandbox.Edit{Email: "access@example.com", Membership: &sandbox.EditMembership{OrganizationID: org, State: "suspended"}})
+			}
+			edit(t, s, sandbox.Edit{Email: "off@example.com", Membership: &sandbox.EditMembership{OrganizationID: 114, State: "active"}})
+			account := s.Sandbox.State().Account("lost@example.com").ID
+			edit(t, s, sandbox.Edit{Email: "lost@example.com", Delete: true})
+			c.advance(2 * time.Minute)
+
+			want := []string{
+				"name@example.com email: name@example.com, name@example.com, name.changed@example.com: " + changedUpstream,
+				"name@example.com first_name: name, name, Changed: " + changedUpstream,
+				"role@example.com role 113: Manager, Manager, Viewer: " + changedUpstream,
+				"access@example.com access 113: access, , no access: " + changedUpstream,
+				"access@example.com access 114: access, , no access: " + changedUpstream,
+				"off@example.com access 114: no access, , access: " + changedUpstream,
+				fmt.Sprintf("lost@example.com account: active, account %d, : gone upstream: the account was deleted at Share A Refund", account),
+			}
+			before := len(operations(s))
+			report, lines := reconcile(t, s, false)
+			if diff := cmp.Diff(want, lines); diff != "" {
+				t.Errorf("the differences (-want +got):\n%s", diff)
+			}
+			equal(t, "effects of looking", len(operations(s)), before)
+			equal(t, "counts", fmt.Sprint(report.People, report.Differing, report.Found, report.Restored, report.Left), "7 5 7 0 7")
+
+			for i := range want {
+				want[i] += " (restored)"
+			}
+			report, lines = reconcile(t, s, true)
+			if diff := cmp.Diff(want, lines); diff != "" {
+				t.Errorf("the restored differences (-want +got):\n%s", diff)
+			}
+			equal(t, "counts", fmt.Sprint(report.People, report.Differing, report.Found, report.Restored, report.Left), "7 5 7 7 0")
+			equal(t, "first name", s.Sandbox.State().Account("name@example.com").FirstName, "name")
+			equal(t, "role", held(s, "role@example.com"), "113:3 114:3")
+			equal(t, "access", fmt.Sprint(access(s, "access@example.com"), access(s, "off@example.com"), access(s, "lost@example.com")), "[113 114] [] [113 114]")
+			r := s.Must(200, "GET", "/Users/"+ids[4], "")
+			equal(t, "active of the one who was gone", r.JSON("active"), any(true))
+			last := actions(t, s, ids[0])
+			equal(t, "last event", last[len(last)-1], "user.reconcile")
+
+			c.advance(2 * time.Minute)
+			if _, lines := reconcile(t, s, true); len(lines) > 0 {
+				t.Errorf("differences after everything was restored:\n%s", strings.Join(lines, "\n"))
+			}
+			equal(t, "events of the second time", len(actions(t, s, ids[0])), len(last))
+		})
+	}
+}
+
+func TestReconcileSaysWhatItCannotRestore(t *testing.T) {
+	t.Parallel()
+	s, c := startAt(t, sandbox.Deferred, append([]string{`guards:
+  deactivations: {limit: 1, percent: 0, window: 1h}
+  protected: {emails: [break-glass@example.com]}`}, ruled...)...)
+	shared := s.Must(201, "POST", "/Users", `{"userName":"owner200@sharearefund.example","name":{"givenName":"Xe","familyName":"Carrier"}}`).ID()
+	var off []string
+	for i := range 3 {
+		email := fmt.Sprintf("off%d@example.com", i)
+		off = append(off, person(s, email))
+		accept(t, s, email)
+	}
+	glass := person(s, "glass@example.com")
+	accept(t, s, "glass@example.com")
+	pending := person(s, "pending@example.com")
+	s.Must(201, "POST", "/Groups", group("Retail", pending))
+	s.Must(200, "PATCH", "/Users/"+off[0], setActive(false))
+	c.advance(2 * time.Hour)
+	s.Must(200, "PATCH", "/Users/"+off[1], setActive(false))
+	c.advance(2 * time.Hour)
+	s.Must(200, "PATCH", "/Users/"+off[2], setActive(false))
+	c.advance(2 * time.Hour)
+	for _, id := range []string{"off0@example.com", "off1@example.com", "off2@example.com"} {
+		edit(t, s, sandbox.Edit{Email: id, Membership: &sandbox.EditMembership{OrganizationID: 113, State: "active"}})
+	}
+	edit(t, s, sandbox.Edit{Email: "glass@example.com", NewEmail: "break-glass@example.com"})
+
+	report, lines := reconcile(t, s, true)
+	var got []string
+	held := 0
+	for _, l := range lines {
+		if strings.HasPrefix(l, "off") && strings.Contains(l, "failed: held, nothing was changed") {
+			held++
+			continue
+		}
+		got = append(got, l)
+	}
+	equal(t, "held by the guard", held, 2)
+	equal(t, "restored", report.Restored, 1)
+	all := strings.Join(got, "\n")
+	for _, want := range []string{
+		"owner200@sharearefund.example first_name: Xe, Owner, Owner: never applied: the account is shared with other organizations",
+		`glass@example.com email: glass@example.com, glass@example.com, break-glass@example.com: the account of "break-glass@example.com" is protected: it is left as it is`,
+		"pending@example.com role 114: Analyst, Viewer, Viewer: the person has not accepted the invite",
+	} {
+		if !strings.Contains(all, want) {
+			t.Errorf("missing: %s\n\t%s", want, strings.Join(got, "\n\t"))
+		}
+	}
+	_, _ = shared, glass
+}
+
+// An interrupted reconciliation goes on where it stopped, in another process,
+// and forgets nothing of what it found before.
+func TestReconcileGoesOnWhereItStopped(t *testing.T) {
+	t.Parallel()
+	database := filepath.Join(t.TempDir(), "bridge.db")
+	s := bridgetest.Start(t, bridgetest.Config{Idle: true, Store: database})
+	const people = 130 // more than are noted at a time
+	for i := range people {
+		email := fmt.Sprintf("p%03d@example.com", i)
+		person(s, email)
+		name := "Changed"
+		edit(t, s, sandbox.Edit{Email: email, LastName: &name})
+	}
+	// The person after the first hundred stops at upstream until it is let go.
+	faults(t, s, sandbox.Rule{Operation: "update_user", After: 110, Times: 1, Gate: "stop", When: "before"})
+	ctx, interrupt := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := s.Bridge.Service.Reconcile(ctx, "acme", true, nil)
+		ended <- err
+	}()
+	if err := s.Sandbox.AwaitGate(t.Context(), "stop", 1); err != nil {
+		t.Fatal(err)
+	}
+	interrupt()
+	if err := s.Sandbox.OpenGate("stop"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err == nil {
+		t.Fatal("the interrupted reconciliation succeeded")
+	}
+	jobs, err := s.Store.Jobs(t.Context(), "acme", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p provision.Progress
+	if err := json.Unmarshal(jobs[0].Progress, &p); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "state of the interrupted job", fmt.Sprint(jobs[0].Kind, " ", jobs[0].State, " ", p.Done), "reconcile queued 100")
+
+	lists := s.Sandbox.Stats().Calls["list_users"]
+	n := bridgetest.Start(t, bridgetest.Config{Idle: true, NoScan: true, Over: s, Store: database})
+	report, err := n.Bridge.Service.Reconcile(t.Context(), "acme", true, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "counts", fmt.Sprint(report.People, report.Differing, report.Found, report.Restored, report.Left), fmt.Sprintf("%[1]d %[1]d %[1]d %[1]d 0", people))
+	equal(t, "reads of the whole directory", s.Sandbox.Stats().Calls["list_users"], lists)
+	for i := range people {
+		if name := s.Sandbox.State().Account(fmt.Sprintf("p%03d@example.com", i)).LastName; name != "Test" {
+			t.Errorf("p%03d: last name %q", i, name)
+		}
+	}
+}
+
+// A client that says something new while a reconciliation runs has the last
+// word.
+func TestReconcileDoesNotOverwriteWhatIsSaidMeanwhile(t *testing.T) {
+	t.Parallel()
+	s := bridgetest.Start(t, bridgetest.Config{Idle: true})
+	id := person(s, "ada@example.com")
+	accept(t, s, "ada@example.com")
+	name := "Changed"
+	edit(t, s, sandbox.Edit{Email: "ada@example.com", LastName: &name})
+	faults(t, s, sandbox.Rule{Operation: "update_user", Times: 1, Gate: "slow", When: "before"})
+	ended := make(chan error, 1)
+	go func() {
+		_, err := s.Bridge.Service.Reconcile(t.Context(), "acme", true, nil)
+		ended <- err
+	}()
+	if err := s.Sandbox.AwaitGate(t.Context(), "slow", 1); err != nil {
+		t.Fatal(err)
+	}
+	said := make(chan bridgetest.Response, 1)
+	go func() {
+		said <- s.Do("PATCH", "/Users/"+id, bridgetest.PatchOp(`{"op":"replace","path":"name.familyName","value":"Newest"}`))
+	}()
+	if err := s.Sandbox.OpenGate("slow"); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "status of the request", (<-said).Status, 200)
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "last name", s.Sandbox.State().Account("ada@example.com").LastName, "Newest")
+}

@@ -1,0 +1,297 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sharearefund/scim-bridge/scim"
+	"github.com/sharearefund/scim-bridge/store"
+	"github.com/sharearefund/scim-bridge/upstream"
+)
+
+const (
+	// inlineGrants is how many people a request gives roles to itself before
+	// it is answered; more trail as a job.
+	inlineGrants = 20
+	// roleLanes is how many people are worked on at a time: the credential's
+	// rate limit sets the pace.
+	roleLanes = 8
+	// roleBatch is how much role work is read at a time.
+	roleBatch = 200
+	// settleMargin is what a request keeps of its time to answer in.
+	settleMargin = 2 * time.Second
+	// maxRoleDelay is the longest pause between two attempts at one person.
+	maxRoleDelay = 5 * time.Minute
+)
+
+// settle sees to the roles after a group changed: what it takes away is gone
+// upstream before the request is answered, what it gives may trail.
+func (k *regrouping) settle(ctx context.Context) error {
+	if !k.pol.Governs() {
+		return k.purge(ctx)
+	}
+	trailing := len(k.work) > 0
+	if err := k.takeAway(ctx); err != nil {
+		k.s.enqueueRoles(ctx, k.c.Tenant)
+		return err
+	}
+	if grants := k.grants(); len(grants) > 0 && len(grants) <= inlineGrants {
+		trailing = !k.s.reworkAll(ctx, k.c, k.id, grants)
+	} else if len(grants) == 0 {
+		trailing = false
+	}
+	if trailing {
+		k.s.enqueueRoles(ctx, k.c.Tenant)
+	}
+	return k.purge(ctx)
+}
+
+// purge forgets a deleted group when nothing of it is left to be done.
+func (k *regrouping) purge(ctx context.Context) error {
+	if !k.remove {
+		return nil
+	}
+	ctx, cancel := commitContext(ctx)
+	defer cancel()
+	return k.s.store.Update(ctx, func(tx store.Tx) error {
+		if k.gone {
+			if err := k.append(tx); err != nil {
+				return err
+			}
+		}
+		return tx.PurgeGroup(k.c.Tenant, k.id)
+	})
+}
+
+func (k *regrouping) grants() []string {
+	var ids []string
+	for _, w := range k.work {
+		if !w.Removal {
+			ids = append(ids, w.PersonID)
+		}
+	}
+	return ids
+}
+
+// renamed is where role work is kept that the change of a group's name, and
+// not of its members, asks for: whoever sends the name again waits for that,
+// and nobody else does.
+func renamed(group string) string { return group + "#name" }
+
+// groupID is the group of role work.
+func groupID(key string) string {
+	id, _, _ := strings.Cut(key, "#")
+	return id
+}
+
+// concerned selects the removals that the request waits for: those of the
+// persons from whom it takes something, or all where it speaks of everybody. A
+// client that repeats a request which was not answered waits for what that one
+// began.
+func (k *regrouping) concerned() []store.RoleWorkQuery {
+	all := func(group string) store.RoleWorkQuery {
+		return store.RoleWorkQuery{GroupID: group, Removals: true, Limit: roleBatch}
+	}
+	var qs []store.RoleWorkQuery
+	if k.remove || !k.create && (k.name != nil || k.externalID != nil) {
+		qs = append(qs, all(renamed(k.id)))
+	}
+	everybody, named := k.remove, map[string]bool{}
+	for _, m := range k.members {
+		everybody = everybody || m.Op == scim.MemberReplace || m.Filter != nil
+		if m.Op != scim.MemberRemove {
+			continue
+		}
+		for _, v := range m.Values {
+			if id, ok := k.known[v]; ok {
+				named[id] = true
+			}
+		}
+	}
+	if everybody {
+		return append(qs, all(k.id))
+	}
+	for _, w := range k.work {
+		if w.Removal && w.GroupID == k.id {
+			named[w.PersonID] = true
+		}
+	}
+	if len(named) > 0 {
+		q := all(k.id)
+		q.PersonIDs = sortedKeys(named)
+		qs = append(qs, q)
+	}
+	return qs
+}
+
+// left reads the removals that the request waits for, some of them.
+func (k *regrouping) left(ctx context.Context, limit int) ([]store.RoleWork, error) {
+	var work []store.RoleWork
+	for _, q := range k.concerned() {
+		q.Limit = limit
+		part, err := k.s.store.RoleWork(ctx, k.c.Tenant, q)
+		if err != nil {
+			return nil, err
+		}
+		work = append(work, part...)
+	}
+	return work, nil
+}
+
+// takeAway does the removals that the request waits for, or says how many are
+// still under way.
+func (k *regrouping) takeAway(ctx context.Context) error {
+	tried := map[string]int{}
+	for {
+		work, err := k.left(ctx, roleBatch)
+		if err != nil || len(work) == 0 {
+			return err
+		}
+		for _, w := range work {
+			if tried[w.PersonID]++; tried[w.PersonID] > 3 {
+				return k.unfinished(ctx, errors.New("the work of a person does not end"))
+			}
+		}
+		g, lane := errgroup.WithContext(ctx)
+		g.SetLimit(roleLanes)
+		for _, w := range work {
+			g.Go(func() error {
+				if deadline, ok := lane.Deadline(); ok && time.Until(deadline) < settleMargin {
+					return context.DeadlineExceeded
+				}
+				return k.s.rework(lane, k.c, w.GroupID, w.PersonID)
+			})
+		}
+		if err := g.Wait(); err != nil {
+			return k.unfinished(ctx, err)
+		}
+	}
+}
+
+// unfinished answers while somebody may still have what the request takes
+// away.
+func (k *regrouping) unfinished(ctx context.Context, cause error) error {
+	if upstream.IsConflict(cause, upstream.CodeLastOwner) {
+		return k.giveBack(ctx, cause)
+	}
+	ctx, cancel := commitContext(ctx)
+	defer cancel()
+	left, err := k.left(ctx, 100_000)
+	if err != nil {
+		return err
+	}
+	e := refusal(cause)
+	after := max(e.RetryAfter, retrySoon)
+	status := http.StatusServiceUnavailable
+	if e.Status == http.StatusTooManyRequests {
+		status = e.Status
+	}
+	return (&scim.Error{
+		Status: status, RetryAfter: after,
+		Detail: fmt.Sprintf("the group is changed, but %d people still have a role or access at Share A Refund that they lose by it: the bridge goes on, send the request again to learn when it is done (%s)", len(left), e.Detail),
+	}).Because(cause)
+}
+
+// reworkAll puts the roles of persons right and reports whether all are.
+func (s *Service) reworkAll(ctx context.Context, c scim.Caller, group string, people []string) bool {
+	var failed atomic.Bool
+	var g errgroup.Group
+	g.SetLimit(roleLanes)
+	for _, id := range people {
+		g.Go(func() error {
+			if err := s.rework(ctx, c, group, id); err != nil {
+				failed.Store(true)
+				s.log.InfoContext(ctx, "a role is given later", "tenant", c.Tenant, "person", id, "request_id", c.RequestID, "err", err)
+			}
+			return nil
+		})
+	}
+	_ = g.Wait()
+	return !failed.Load()
+}
+
+// rework puts one person's roles right upstream and ends the work that said
+// so. Where the person must not be touched, or is gone, there is nothing to do.
+func (s *Service) rework(ctx context.Context, c scim.Caller, group, person string) error {
+	_, err := s.change(ctx, c, change{
+		id: person, action: "user.roles", roles: true, silent: true, group: groupID(group),
+		next: func(view *scim.User) (*scim.User, error) { return view, nil },
+	})
+	if e, ok := errors.AsType[*scim.Error](err); ok && e.Status < 500 && e.Status != http.StatusTooManyRequests {
+		s.log.InfoContext(ctx, "roles are left as they are", "tenant", c.Tenant, "person", person, "why", e.Detail)
+		return s.endWork(ctx, c.Tenant, person)
+	}
+	return err
+}
+
+// endWork ends all of a person's role work that there is now.
+func (s *Service) endWork(ctx context.Context, tenant, person string) error {
+	ctx, cancel := commitContext(ctx)
+	defer cancel()
+	return s.store.Update(ctx, func(tx store.Tx) error {
+		work, err := tx.RoleWork(ctx, tenant, store.RoleWorkQuery{PersonIDs: []string{person}})
+		if err != nil || len(work) == 0 {
+			return err
+		}
+		return tx.EndRoleWork(tenant, person, work[len(work)-1].Seq)
+	})
+}
+
+// giveBack undoes a change that would take away the last holder of the highest
+// role: upstream refused it, so the members are those that they were. Who lost
+// something before that gets it back.
+func (k *regrouping) giveBack(ctx context.Context, cause error) error {
+	ctx, cancel := commitContext(ctx)
+	defer cancel()
+	now := k.s.now()
+	back := make([]store.RoleWork, len(k.work))
+	for i, w := range k.work {
+		w.RunAt, w.CreatedAt, w.Removal = now, now, false
+		back[i] = w
+	}
+	err := k.s.store.Update(ctx, func(tx store.Tx) error {
+		if k.remove || len(k.removed) == 0 {
+			return nil // a group that is gone, or has another name, does not come back
+		}
+		g, err := tx.LockGroup(k.c.Tenant, k.id)
+		if err != nil {
+			return ignoreNotFound(err)
+		}
+		for _, w := range back {
+			if err := tx.EndRoleWork(w.Tenant, w.PersonID, 1<<62); err != nil {
+				return err
+			}
+		}
+		if err := tx.AddMembers(k.c.Tenant, k.id, k.removed); err != nil {
+			return err
+		}
+		if err := tx.RemoveMembers(k.c.Tenant, k.id, k.added); err != nil {
+			return err
+		}
+		g.ModifiedAt = now
+		if err := tx.UpdateGroup(g); err != nil {
+			return err
+		}
+		if err := tx.PutRoleWork(back); err != nil {
+			return err
+		}
+		e, err := k.s.event(k.c, "group.restore", k.id, 0, eventData{Added: len(k.removed), Removed: len(k.added)})
+		if err != nil {
+			return err
+		}
+		e.ResourceType, e.Detail = "Group", "upstream refused to take the highest role from its last holder: the members are those that they were"
+		return tx.AppendEvent(e)
+	})
+	if err != nil {
+		return err
+	}
+	k.s.enqueueRoles(ctx, k.c.Tenant)
+	return refusal(cause)
+}
