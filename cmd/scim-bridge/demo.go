@@ -49,9 +49,13 @@ func (c *cli) demoCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "demo", Short: "Try the bridge on this machine, with nothing to install", Args: noArgs,
 		Long: `Start a sandboxed Share A Refund, and a bridge in front of it with one tenant and
-one token; play a short onboarding of ten people as an identity provider sends
-it, showing every request and what arrived upstream; then go on serving until
-Ctrl-C. Nothing is left behind unless --data says where.`,
+one token; play a short onboarding of ten people and three groups as an identity
+provider sends it, showing every request, what arrived upstream, and the roles
+that people hold there as a result; then go on serving until Ctrl-C. Nothing is
+left behind unless --data says where.
+
+The tenant maps the groups Administrators, Managers and Analysts to the roles
+Administrator, Manager and Analyst.`,
 		Example: `  scim-bridge demo
   scim-bridge demo --play entra --invites deferred
   scim-bridge demo --play none --users 20000 --latency 50ms --rate 20
@@ -174,7 +178,7 @@ func (d *demo) serve(ctx context.Context, b *bridge.Bridge, l net.Listener, base
 		client := &http.Client{Timeout: time.Minute, Transport: new(http.Transport)}
 		err := play.Run(serveCtx, play.Options{
 			Provider: d.play, BaseURL: base + "/scim/v2", Token: token, SandboxURL: sandboxURL,
-			HTTP: client, Out: d.c.stdout,
+			HTTP: client, Out: d.c.stdout, Quiet: d.quiet(),
 		})
 		client.CloseIdleConnections() // a server that stops waits for unused ones
 		if errors.Is(err, syscall.EPIPE) {
@@ -187,6 +191,16 @@ func (d *demo) serve(ctx context.Context, b *bridge.Bridge, l net.Listener, base
 		fmt.Fprintf(d.c.stdout, "\nServing until Ctrl-C.\n")
 	}
 	return <-served
+}
+
+// quiet is longer than the pauses that the sandbox was told to make between two
+// changes of one piece of work.
+func (d *demo) quiet() time.Duration {
+	q := 500*time.Millisecond + 4*d.sandbox.Latency
+	if d.sandbox.Rate > 0 {
+		q += time.Duration(min(4/d.sandbox.Rate, 20) * float64(time.Second))
+	}
+	return q
 }
 
 // reachable is an address by which others find a listener on all addresses.
@@ -248,6 +262,11 @@ upstream: {base_url: %q, client_id: %s, client_secret_env: SECRET}
 organizations: [113, 114]
 domains: [example.com]
 default_role: Viewer
+rules:
+  - {match: Administrators, role: Administrator}
+  - {match: Managers, role: Manager}
+  - {match: Analysts, role: Analyst}
+guards: {deactivations: off, role_losses: off, invites: off}
 `, demoTenant, sandboxURL, sandboxClient), func(string) (string, bool) { return sandboxSecret, true }, os.ReadFile)
 	if err != nil {
 		return "", err
@@ -268,7 +287,9 @@ func (d *demo) greet(base, sandboxURL, token string) {
 	fmt.Fprintf(d.c.stdout, `SCIM base URL  %[1]s/scim/v2
 Bearer token   %[2]s
 Sandbox        %[3]s   (its state: %[3]s/_sandbox/state)
-Tenant         %[4]s: organizations 113 and 114, default role Viewer, domain example.com
+Tenant         %[4]s: organizations 113 and 114, domain example.com
+Roles          by group: Administrators → Administrator, Managers → Manager,
+               Analysts → Analyst; everybody else is a Viewer
 
 Try it from another terminal:
   curl -H 'Authorization: Bearer %[2]s' '%[1]s/scim/v2/Users?count=1'

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 )
 
 // entra sends what a custom application of Microsoft Entra ID sends without
@@ -20,13 +21,18 @@ func (entra) header(h http.Header) {
 }
 
 // test asks for somebody who cannot exist; the answer has to be an empty list.
-func (entra) test() request { return lookUp("51f2b6a3-9d0e-4c1b-8f57-2f6d3b0e9a74") }
+func (entra) test() []request {
+	return []request{entraUserNamed("51f2b6a3-9d0e-4c1b-8f57-2f6d3b0e9a74")}
+}
 
-func (entra) find(p person) request { return lookUp(p.mail) }
+func (entra) find(p person) request { return entraUserNamed(p.mail) }
 
-func lookUp(userName string) request {
-	filter := fmt.Sprintf(`userName eq "%s"`, userName)
-	return request{method: http.MethodGet, path: "/Users?filter=" + url.QueryEscape(filter), shown: "/Users?filter=" + filter}
+func entraUserNamed(userName string) request {
+	return entraLookUp("/Users?filter=", fmt.Sprintf(`userName eq "%s"`, userName))
+}
+
+func entraLookUp(path, filter string) request {
+	return request{method: http.MethodGet, path: path + url.QueryEscape(filter), shown: path + filter}
 }
 
 type entraUser struct {
@@ -81,16 +87,16 @@ type entraOp struct {
 	Value any    `json:"value"`
 }
 
-func entraPatch(id string, ops ...entraOp) (request, error) {
+func entraPatch(path string, ops ...entraOp) (request, error) {
 	body, err := json.Marshal(struct {
 		Schemas    []string  `json:"schemas"`
 		Operations []entraOp `json:"Operations"`
 	}{[]string{patchURN}, ops})
-	return request{method: http.MethodPatch, path: "/Users/" + id, body: body}, err
+	return request{method: http.MethodPatch, path: path, body: body}, err
 }
 
 func (entra) rename(ctx context.Context, s *session, id string, p person) error {
-	r, err := entraPatch(id,
+	r, err := entraPatch("/Users/"+id,
 		entraOp{"Replace", "displayName", p.display()},
 		entraOp{"Replace", "name.formatted", p.display()},
 		entraOp{"Replace", "name.familyName", p.family})
@@ -106,5 +112,63 @@ func (entra) setActive(id string, active bool) (request, error) {
 	if active {
 		value = "True"
 	}
-	return entraPatch(id, entraOp{"Replace", "active", value})
+	return entraPatch("/Users/"+id, entraOp{"Replace", "active", value})
+}
+
+// adscimURN is a schema that Entra names beside the Group's and that nobody
+// has.
+const adscimURN = "http://schemas.microsoft.com/2006/11/ResourceManagement/ADSCIM/2.0/Group"
+
+// entraMembersAtOnce is how many members one request adds when an
+// administrator provisions on demand ("On-demand provisioning").
+const entraMembersAtOnce = 5
+
+func (entra) findGroup(g group) request {
+	return entraLookUp("/Groups?excludedAttributes=members&filter=", fmt.Sprintf(`displayName eq "%s"`, g.name))
+}
+
+type entraGroup struct {
+	Schemas     []string  `json:"schemas"`
+	ExternalID  string    `json:"externalId"`
+	DisplayName string    `json:"displayName"`
+	Meta        entraMeta `json:"meta"`
+}
+
+// createGroup makes an empty group: members follow when both ends exist.
+func (entra) createGroup(g group) (request, error) {
+	body, err := json.Marshal(entraGroup{[]string{groupURN, adscimURN}, g.objectID(), g.name, entraMeta{"Group"}})
+	return request{method: http.MethodPost, path: "/Groups", body: body, shown: "/Groups  (" + g.name + ")"}, err
+}
+
+type entraMember struct {
+	Ref   *string `json:"$ref"`
+	Value string  `json:"value"`
+}
+
+// addMembers looks whether the group is still there before it adds anybody.
+func (entra) addMembers(id string, g group, all []member) ([]request, error) {
+	requests := []request{{method: http.MethodGet, path: "/Groups/" + id + "?excludedAttributes=members"}}
+	for part := range slices.Chunk(all, entraMembersAtOnce) {
+		values := make([]entraMember, len(part))
+		for i, m := range part {
+			values[i].Value = m.id
+		}
+		r, err := entraPatch("/Groups/"+id, entraOp{"Add", "members", values})
+		if err != nil {
+			return nil, err
+		}
+		r.shown = r.path + "  (" + g.name + ")"
+		requests = append(requests, r)
+	}
+	return requests, nil
+}
+
+// removeMember asks whether the person is a member first.
+func (entra) removeMember(id string, g group, m member) ([]request, error) {
+	const path, filter = "/Groups?attributes=id&filter=", `id eq "%s" and members eq "%s"`
+	test := entraLookUp(path, fmt.Sprintf(filter, id, m.id))
+	test.shown = path + fmt.Sprintf(filter, clip(id, 9), clip(m.id, 9)) // to show what is asked
+	r, err := entraPatch("/Groups/"+id, entraOp{"Remove", "members", []map[string]string{{"value": m.id}}})
+	r.shown = r.path + "  (" + g.name + ")"
+	return []request{test, r}, err
 }

@@ -10,12 +10,14 @@ import (
 
 const (
 	userURN       = "urn:ietf:params:scim:schemas:core:2.0:User"
+	groupURN      = "urn:ietf:params:scim:schemas:core:2.0:Group"
 	enterpriseURN = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 	patchURN      = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 )
 
 // okta sends what an application of Okta's catalogue sends: PATCH for the
-// status, GET and PUT for the rest of the profile, never DELETE.
+// status and for groups, GET and PUT for the rest of the profile, never DELETE
+// for a user.
 type okta struct{}
 
 func (okta) name() string { return "Okta" }
@@ -27,15 +29,22 @@ func (okta) header(h http.Header) {
 	h.Set("Content-Type", "application/scim+json; charset=utf-8")
 }
 
-func (okta) test() request {
-	return request{method: http.MethodGet, path: "/Users?startIndex=1&count=2"}
+// test asks for groups as well, because they are pushed.
+func (okta) test() []request {
+	return []request{
+		{method: http.MethodGet, path: "/Users?startIndex=1&count=2"},
+		{method: http.MethodGet, path: "/Groups?startIndex=1&count=100"},
+	}
 }
 
 func (okta) find(p person) request {
-	filter := fmt.Sprintf(`userName eq "%s"`, p.mail)
+	return oktaLookUp("/Users", fmt.Sprintf(`userName eq "%s"`, p.mail))
+}
+
+func oktaLookUp(path, filter string) request {
 	return request{
-		method: http.MethodGet, path: "/Users?filter=" + url.PathEscape(filter) + "&startIndex=1&count=100",
-		shown: "/Users?filter=" + filter + "&startIndex=1&count=100",
+		method: http.MethodGet, path: path + "?filter=" + url.PathEscape(filter) + "&startIndex=1&count=100",
+		shown: path + "?filter=" + filter + "&startIndex=1&count=100",
 	}
 }
 
@@ -96,10 +105,72 @@ func (okta) rename(ctx context.Context, s *session, id string, p person) error {
 	return err
 }
 
+type oktaOp struct {
+	Op    string `json:"op"`
+	Path  string `json:"path,omitempty"`
+	Value any    `json:"value,omitempty"`
+}
+
+func oktaPatch(path string, op oktaOp) (request, error) {
+	body, err := json.Marshal(struct {
+		Schemas    []string `json:"schemas"`
+		Operations []oktaOp `json:"Operations"`
+	}{[]string{patchURN}, []oktaOp{op}})
+	return request{method: http.MethodPatch, path: path, body: body}, err
+}
+
 func (okta) setActive(id string, active bool) (request, error) {
-	body, err := json.Marshal(map[string]any{
-		"schemas":    []string{patchURN},
-		"Operations": []any{map[string]any{"op": "replace", "value": map[string]any{"active": active}}},
-	})
-	return request{method: http.MethodPatch, path: "/Users/" + id, body: body}, err
+	return oktaPatch("/Users/"+id, oktaOp{Op: "replace", Value: map[string]bool{"active": active}})
+}
+
+func (okta) findGroup(g group) request {
+	return oktaLookUp("/Groups", fmt.Sprintf(`displayName eq "%s"`, g.name))
+}
+
+type oktaGroup struct {
+	Schemas     []string     `json:"schemas"`
+	DisplayName string       `json:"displayName"`
+	Members     []oktaMember `json:"members"`
+}
+
+type oktaMember struct {
+	Value   string `json:"value"`
+	Display string `json:"display"`
+}
+
+func (okta) createGroup(g group) (request, error) {
+	body, err := json.Marshal(oktaGroup{[]string{groupURN}, g.name, []oktaMember{}})
+	return request{method: http.MethodPost, path: "/Groups", body: body, shown: "/Groups  (" + g.name + ")"}, err
+}
+
+// addMembers names the group again before its members, as with every change of
+// them.
+func (okta) addMembers(id string, g group, all []member) ([]request, error) {
+	values := make([]oktaMember, len(all))
+	for i, m := range all {
+		values[i] = oktaMember{m.id, m.mail}
+	}
+	return oktaRegroup(id, g, oktaOp{Op: "add", Path: "members", Value: values})
+}
+
+func (okta) removeMember(id string, g group, m member) ([]request, error) {
+	return oktaRegroup(id, g, oktaOp{Op: "remove", Path: fmt.Sprintf(`members[value eq "%s"]`, m.id)})
+}
+
+type oktaGroupName struct {
+	ID          string `json:"id"`
+	DisplayName string `json:"displayName"`
+}
+
+func oktaRegroup(id string, g group, change oktaOp) ([]request, error) {
+	var all []request
+	for _, op := range []oktaOp{{Op: "replace", Value: oktaGroupName{id, g.name}}, change} {
+		r, err := oktaPatch("/Groups/"+id, op)
+		if err != nil {
+			return nil, err
+		}
+		r.shown = r.path + "  (" + g.name + ")"
+		all = append(all, r)
+	}
+	return all, nil
 }

@@ -31,3 +31,29 @@ func people() []person {
 		{"Jia", "Chen", "jia.chen@example.com", "IT Administrator", "IT", "+1 416 555 0110", 10},
 	}
 }
+
+// group is one in the provider's directory, with the mail addresses of the
+// people who are in it.
+type group struct {
+	name    string
+	members []string
+	// number makes the provider's own id of the group.
+	number int
+}
+
+// objectID looks like the object id of an Entra group.
+func (g group) objectID() string {
+	return fmt.Sprintf("8aa1a0c0-c4c3-4bc0-b4a5-2ef676900%03d", g.number)
+}
+
+// groups has everybody in one group at most, and two people in none.
+func groups() []group {
+	return []group{
+		{"Administrators", []string{"jia.chen@example.com"}, 1},
+		{"Managers", []string{"dmitri.volkov@example.com", "elodie.martin@example.com", "farah.haddad@example.com"}, 2},
+		{"Analysts", []string{"ada.okafor@example.com", "bruno.silva@example.com", "chiara.ricci@example.com", "goro.tanaka@example.com"}, 3},
+	}
+}
+
+// member is a person as the bridge knows it: id is the SCIM id.
+type member struct{ id, mail string }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Options configure Run.
@@ -26,6 +27,10 @@ type Options struct {
 	Out io.Writer
 	// Width is how many columns a line may have. 0: 96.
 	Width int
+	// Quiet is how long nothing may change upstream until all that follows
+	// from the requests is taken to be done: longer than a call to the sandbox
+	// takes. 0: half a second.
+	Quiet time.Duration
 }
 
 // provider makes the requests of one identity provider.
@@ -34,12 +39,18 @@ type provider interface {
 	header(http.Header)
 	// test is what the provider sends when an administrator tests the
 	// connection.
-	test() request
+	test() []request
 	find(person) request
 	create(person) (request, error)
 	// rename sends whatever it takes to give the user p's names.
 	rename(ctx context.Context, s *session, id string, p person) error
 	setActive(id string, active bool) (request, error)
+	findGroup(group) request
+	createGroup(group) (request, error)
+	// addMembers and removeMember are the requests that a change of the
+	// members of the group with the SCIM id takes, in their order.
+	addMembers(id string, g group, all []member) ([]request, error)
+	removeMember(id string, g group, m member) ([]request, error)
 }
 
 func providers() map[string]provider { return map[string]provider{"entra": entra{}, "okta": okta{}} }
@@ -60,9 +71,19 @@ func Run(ctx context.Context, o Options) error {
 	if o.Width == 0 {
 		o.Width = 96
 	}
-	s := &session{Options: o, client: client, print: &printer{out: o.Out, width: o.Width}}
+	if o.Quiet == 0 {
+		o.Quiet = 500 * time.Millisecond
+	}
+	s := newSession(o, client)
 	if _, err := s.effects(ctx); err != nil { // what was before is not ours to show
 		return err
+	}
+	w, err := s.look(ctx, nil)
+	if err != nil {
+		return err
+	}
+	for _, r := range w.roles {
+		s.print.roles[r.ID] = r.Name
 	}
 	if err := s.onboarding(ctx); err != nil {
 		return err
@@ -70,12 +91,20 @@ func Run(ctx context.Context, o Options) error {
 	return s.print.err
 }
 
-// onboarding is the play: ten people join, one of them twice; some accept;
-// one marries, leaves and comes back.
+func newSession(o Options, client provider) *session {
+	return &session{
+		Options: o, client: client, print: &printer{out: o.Out, width: o.Width, roles: map[int64]string{}},
+		ids: map[string]string{}, groupIDs: map[string]string{}, memberOf: map[string]string{},
+	}
+}
+
+// onboarding is the play: ten people join, one of them twice, and three groups
+// give most of them a role; some accept; one is promoted; one marries, leaves
+// and comes back.
 func (s *session) onboarding(ctx context.Context) error {
 	all := people()
 	s.print.scene("%s tests the connection", s.client.name())
-	if _, err := s.send(ctx, s.client.test()); err != nil {
+	if _, err := s.sendAll(ctx, s.client.test()); err != nil {
 		return err
 	}
 	s.print.scene("%s is assigned to the application", all[0].display())
@@ -94,27 +123,29 @@ func (s *session) onboarding(ctx context.Context) error {
 	if _, err := s.send(ctx, again); err != nil {
 		return err
 	}
+	if err := s.pushing(ctx); err != nil {
+		return err
+	}
 	s.print.scene("people follow the link in their invite")
-	for _, p := range all[:3] {
-		if err := s.accept(ctx, p); err != nil {
+	for _, i := range []int{0, 1, 2, 4, 9} {
+		if err := s.accept(ctx, all[i]); err != nil {
 			return err
 		}
 	}
-	return s.career(ctx, all[0])
+	if err := s.promotion(ctx, all[2]); err != nil {
+		return err
+	}
+	if err := s.career(ctx, all[0]); err != nil {
+		return err
+	}
+	return s.outcome(ctx, all)
 }
 
 // career renames, disables and enables one person.
 func (s *session) career(ctx context.Context, p person) error {
-	got, err := s.exchange(ctx, s.client.find(p))
-	if err != nil {
-		return err
-	}
-	id, err := found(got)
-	if err != nil {
-		return err
-	}
+	id := s.ids[p.mail]
 	if id == "" {
-		return fmt.Errorf("%s was created and is not found", p.mail)
+		return fmt.Errorf("%s could not be created", p.mail)
 	}
 	p.family = "Okafor-Lind"
 	s.print.scene("%s marries: a new family name", p.given)
@@ -148,7 +179,8 @@ func (s *session) assign(ctx context.Context, p person) error {
 	if err != nil {
 		return err
 	}
-	if id != "" { // the provider keeps the id
+	if id != "" {
+		s.ids[p.mail] = id
 		s.print.detail("→", p.mail+" was assigned in an earlier run on this data: nothing to create")
 		return nil
 	}
@@ -156,7 +188,10 @@ func (s *session) assign(ctx context.Context, p person) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.send(ctx, r)
+	if got, err = s.send(ctx, r); err != nil {
+		return err
+	}
+	s.ids[p.mail], err = created(got)
 	return err
 }
 
@@ -170,6 +205,7 @@ func (s *session) assignTogether(ctx context.Context, all []person) error {
 	type sent struct {
 		requests []request
 		replies  []reply
+		id       string
 		there    bool // since an earlier run
 		err      error
 	}
@@ -191,20 +227,24 @@ func (s *session) assignTogether(ctx context.Context, all []person) error {
 			if out.err != nil {
 				return
 			}
-			id, err := found(got)
-			if out.there, out.err = id != "", err; err != nil || out.there {
+			out.id, out.err = found(got)
+			if out.there = out.id != ""; out.err != nil || out.there {
 				return
 			}
 			r, err := s.client.create(p)
-			if out.err = err; err == nil {
-				do(r)
+			if out.err = err; err != nil {
+				return
+			}
+			if got = do(r); out.err == nil {
+				out.id, out.err = created(got)
 			}
 		})
 	}
 	wg.Wait()
 	var faults []error
 	there := 0
-	for _, r := range results {
+	for n, r := range results {
+		s.ids[all[n].mail] = r.id
 		if r.there {
 			there++
 		}

@@ -19,6 +19,9 @@ import (
 type printer struct {
 	out   io.Writer
 	width int
+	// roles are the names of upstream's roles. One that is not there is shown
+	// by its id.
+	roles map[int64]string
 	err   error
 }
 
@@ -73,14 +76,28 @@ func (p *printer) detail(mark, text string) {
 	}
 }
 
+// note prints text below a table.
+func (p *printer) note(text string) {
+	for _, line := range wrap(text, p.width-3) {
+		p.line("   %s", line)
+	}
+}
+
 // effects prints what arrived upstream.
 func (p *printer) effects(all []effect) {
 	if len(all) == 0 {
 		p.detail("→", "nothing changed upstream")
 	}
-	for _, e := range all {
-		p.detail("→", fmt.Sprintf("%s %s: %s", e.Operation, e.Email, strings.Join(e.changes(), ", ")))
+	for _, e := range merge(all) {
+		p.detail("→", fmt.Sprintf("%s %s: %s", e.Operation, e.Email, strings.Join(e.changes(p.role), ", ")))
 	}
+}
+
+func (p *printer) role(id int64) string {
+	if name, ok := p.roles[id]; ok {
+		return name
+	}
+	return fmt.Sprintf("role %d", id)
 }
 
 // calls prints how often each operation that changes something was called.
@@ -94,66 +111,6 @@ func (p *printer) calls(before, after map[string]int) {
 	if len(parts) > 0 {
 		p.detail("=", "calls: "+strings.Join(parts, ", "))
 	}
-}
-
-// changes says in words what an effect did.
-func (e *effect) changes() []string {
-	var out []string
-	before, after := e.Before, e.After
-	switch {
-	case after == nil:
-		out = append(out, "account removed")
-	case (before == nil || before.State == "") && after.State != "":
-		out = append(out, fmt.Sprintf("account %s", after.State))
-	case before != nil && before.State != after.State:
-		out = append(out, fmt.Sprintf("account %s → %s", before.State, after.State))
-	}
-	if before != nil && after != nil && before.State != "" && after.State != "" {
-		if a, b := before.FirstName+" "+before.LastName, after.FirstName+" "+after.LastName; a != b {
-			out = append(out, fmt.Sprintf("name %s → %s", a, b))
-		}
-		if before.Email != after.Email {
-			out = append(out, fmt.Sprintf("e-mail %s → %s", before.Email, after.Email))
-		}
-	}
-	a, b := before.memberships(), after.memberships()
-	if a != b && b != "" {
-		out = append(out, b)
-	}
-	for _, i := range e.Invites {
-		switch {
-		case i.After == nil:
-			out = append(out, "invite removed")
-		case i.Before == nil && b != "":
-			// The memberships say it.
-		case i.Before == nil:
-			out = append(out, "invite "+i.After.State)
-		case i.Before.State != i.After.State:
-			out = append(out, fmt.Sprintf("invite %s → %s", i.Before.State, i.After.State))
-		case i.Before.FirstName+i.Before.LastName != i.After.FirstName+i.After.LastName:
-			out = append(out, fmt.Sprintf("invite's name %s %s", i.After.FirstName, i.After.LastName))
-		}
-	}
-	if len(out) == 0 {
-		out = append(out, "done")
-	}
-	return out
-}
-
-// memberships is a record's memberships by state: "113 and 114 active".
-func (r *record) memberships() string {
-	if r == nil {
-		return ""
-	}
-	byState := map[string][]string{}
-	for _, m := range r.Memberships {
-		byState[m.State] = append(byState[m.State], fmt.Sprint(m.OrganizationID))
-	}
-	var parts []string
-	for _, state := range slices.Sorted(maps.Keys(byState)) {
-		parts = append(parts, strings.Join(byState[state], " and ")+" "+state)
-	}
-	return strings.Join(parts, ", ")
 }
 
 func milliseconds(d time.Duration) string {

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -35,8 +36,13 @@ type session struct {
 	Options
 	client provider
 	print  *printer
-	// seq is the last ledger entry that was shown.
+	// seq is the last ledger entry that was read.
 	seq int64
+	// ids are the SCIM ids of people by mail address, and of groups by name,
+	// which a provider keeps.
+	ids, groupIDs map[string]string
+	// memberOf is the group by person into which the provider put it last.
+	memberOf map[string]string
 }
 
 const (
@@ -112,40 +118,6 @@ func (s *session) once(ctx context.Context, r request) (got reply, after time.Du
 	return got, after, nil
 }
 
-// effect is an entry of the sandbox's ledger, as much as is shown of it.
-type effect struct {
-	Seq             int64   `json:"seq"`
-	Operation       string  `json:"operation"`
-	UserID          *int64  `json:"user_id"`
-	Email           string  `json:"email"`
-	OrganizationIDs []int64 `json:"organization_ids"`
-	Before          *record `json:"before"`
-	After           *record `json:"after"`
-	Invites         []struct {
-		Before *invite `json:"before"`
-		After  *invite `json:"after"`
-	} `json:"invites"`
-}
-
-// record is an account, or an invite where there is no account yet.
-type record struct {
-	FirstName   string `json:"first_name"`
-	LastName    string `json:"last_name"`
-	Email       string `json:"email"`
-	State       string `json:"account_state"`
-	Memberships []struct {
-		OrganizationID int64  `json:"organization_id"`
-		State          string `json:"state"`
-	} `json:"memberships"`
-}
-
-type invite struct {
-	Email     string `json:"Email"`
-	FirstName string `json:"FirstName"`
-	LastName  string `json:"LastName"`
-	State     string `json:"State"`
-}
-
 // showUpstream prints what the ledger has that was not shown yet.
 func (s *session) showUpstream(ctx context.Context) error {
 	effects, err := s.effects(ctx)
@@ -200,6 +172,17 @@ func readReply(r io.Reader, limit int64) ([]byte, error) {
 // control uses the sandbox's side door. An answer that is not a success is a
 // *refused.
 func (s *session) control(ctx context.Context, method, path string, in, out any) error {
+	return s.ask(ctx, method, path, in, func(r io.Reader) error {
+		b, err := readReply(r, maxReply)
+		if err != nil || out == nil {
+			return err
+		}
+		return json.Unmarshal(b, out)
+	})
+}
+
+// ask is control where read takes the answer as it arrives.
+func (s *session) ask(ctx context.Context, method, path string, in any, read func(io.Reader) error) error {
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)
@@ -220,23 +203,17 @@ func (s *session) control(ctx context.Context, method, path string, in, out any)
 		return fmt.Errorf("sandbox: %s %s: %w", method, path, err)
 	}
 	defer resp.Body.Close()
-	b, err := readReply(resp.Body, maxReply)
-	if err != nil {
-		return fmt.Errorf("sandbox: %s %s: %w", method, path, err)
-	}
 	if resp.StatusCode >= 300 {
-		return fmt.Errorf("sandbox: %s %s: %w", method, path, &refused{resp.StatusCode, string(bytes.TrimSpace(b[:min(len(b), 200)]))})
+		b, err := io.ReadAll(io.LimitReader(resp.Body, 200))
+		return fmt.Errorf("sandbox: %s %s: %w", method, path, errors.Join(&refused{resp.StatusCode, string(bytes.TrimSpace(b))}, err))
 	}
-	if out == nil {
-		return nil
-	}
-	if err := json.Unmarshal(b, out); err != nil {
+	if err := read(resp.Body); err != nil {
 		return fmt.Errorf("sandbox: %s %s: %w", method, path, err)
 	}
 	return nil
 }
 
-// resource is what a provider keeps of a user.
+// resource is what a provider keeps of a user or of a group.
 type resource struct {
 	ID string `json:"id"`
 }
@@ -257,6 +234,18 @@ func found(r reply) (string, error) {
 		return "", nil
 	}
 	return list.Resources[0].ID, nil
+}
+
+// created reads the id of what a POST made, "" when it made nothing.
+func created(r reply) (string, error) {
+	if r.status != http.StatusCreated {
+		return "", nil // the answer is shown
+	}
+	var made resource
+	if err := json.Unmarshal(r.body, &made); err != nil {
+		return "", fmt.Errorf("the answer to the create is not a resource: %w", err)
+	}
+	return made.ID, nil
 }
 
 // detail is what a SCIM error says.
