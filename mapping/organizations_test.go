@@ -153,7 +153,7 @@ func TestPolicyIsNotChanged(t *testing.T) {
 	backing := []int64{113, 97, 98, 99}
 	p.Organizations, p.DefaultOrganizations = []int64{113, 114, 115}, backing[:1]
 	past := mapping.Past{Groups: groupsNamed([]string{"A"}), Written: mapping.Written{KeptOut: []int64{114}, Granted: []int64{115}}}
-	for _, cur := range []mapping.Account{{}, account(member(115, 5, "active")), account(member(113, 5, "active"))} {
+	for _, cur := range []mapping.Account{{}, invited("revoked", 113), account(member(115, 5, "active")), account(member(113, 5, "active"))} {
 		d, err := p.DesireOf(buyer(), cur, past)
 		if err != nil {
 			t.Fatal(err)

@@ -86,6 +86,14 @@ func (p *Policy) weight(id int64) int {
 	return int(^uint(0) >> 1)
 }
 
+// Lower is the role of the lower weight; 0 is none.
+func (p *Policy) Lower(a, b int64) int64 {
+	if a == 0 || b != 0 && p.weight(b) < p.weight(a) {
+		return b
+	}
+	return a
+}
+
 // Owns reports whether an address is in one of the verified domains.
 func (p *Policy) Owns(email string) bool {
 	_, domain, ok := strings.Cut(scim.Fold(email), "@")

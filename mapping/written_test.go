@@ -97,6 +97,7 @@ func TestGave(t *testing.T) {
 			after: mapping.Written{Roles: []mapping.WrittenRole{gave(113, 4), gave(114, 4)}}},
 		{name: "an expired one too", want: due(dueRoles(dueIn(113, manager))), cur: carrying(manager, invited("expired", 113)), after: mapping.Written{Roles: []mapping.WrittenRole{gave(113, 3)}}},
 		{name: "a withdrawn one does not", written: was, want: due(dueRoles(dueIn(113, manager))), cur: carrying(manager, invited("revoked", 113)), after: with(nil, nil)},
+		{name: "what an invite will give stays given without rules", written: was, want: due(in(113)), cur: invited("pending", 113), after: with(nil, nil, gave(113, 4))},
 		{name: "an invite without rules", want: due(in(113)), cur: invited("pending", 113)},
 		{name: "what others hold", want: due(dueRoles(dueIn(113, manager))), cur: account(member(200, 3, "active"))},
 	} {

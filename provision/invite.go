@@ -59,10 +59,11 @@ func (r *run) rejected(res upstream.InviteResult) error {
 // invited notes an invite as upstream must hold it now. What it says of an
 // account is known in full at the next read.
 func (r *run) invited(res upstream.InviteResult, step mapping.Step, want mapping.Desire) {
-	orgs := slices.Clone(step.Organizations)
+	orgs, role := slices.Clone(step.Organizations), step.RoleID
 	known := r.cur.Invite
 	if known != nil && known.ID == res.InviteID && known.State == mapping.InvitePending {
 		orgs = union(known.OrganizationIDs, orgs)
+		role = r.pol.Lower(known.RoleID, role) // upstream keeps the lower one
 	}
 	next := r.cur.Clone()
 	if next.UserID == 0 && (known == nil || known.ID != res.InviteID) {
@@ -72,7 +73,7 @@ func (r *run) invited(res upstream.InviteResult, step mapping.Step, want mapping
 			IdentityProviderID: want.IdentityProviderID,
 		}
 	}
-	next.Invite = &mapping.Invite{ID: res.InviteID, State: mapping.InvitePending, RoleID: step.RoleID, OrganizationIDs: orgs}
+	next.Invite = &mapping.Invite{ID: res.InviteID, State: mapping.InvitePending, RoleID: role, OrganizationIDs: orgs}
 	if res.UserID != 0 {
 		if next.UserID == 0 {
 			next.UserID, next.State = res.UserID, mapping.AccountNew
