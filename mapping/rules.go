@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/sharearefund/scim-bridge/scim"
@@ -116,15 +117,20 @@ func (p *Policy) capped(c claim) claim {
 	return c
 }
 
-// roleNamed finds the role that an entry of the attribute roles names, by its
-// value or else by what it displays.
+// roleNamed finds the role that an entry of the attribute roles means: by its
+// value, which is the name or the id that /Roles shows, or else by the name that
+// it displays.
 func (p *Policy) roleNamed(v scim.MultiValue) (Role, bool) {
 	for _, name := range []string{v.Value, v.Display} {
 		if i := slices.IndexFunc(p.Roles, func(r Role) bool { return name != "" && strings.EqualFold(r.Name, name) }); i >= 0 {
 			return p.Roles[i], true
 		}
 	}
-	return Role{}, false
+	id, err := strconv.ParseInt(v.Value, 10, 64)
+	if err != nil {
+		return Role{}, false
+	}
+	return p.role(id)
 }
 
 // entitlement is where a person is to be and with which role.

@@ -125,6 +125,7 @@ func TestRolesDue(t *testing.T) {
 		// the attribute roles
 		{name: "roles are nothing unless opted in", rules: []mapping.Rule{toGroup("A", viewer)}, user: naming("Manager"), want: unruled},
 		{name: "roles", policy: attribute, user: naming("viewer", "MANAGER"), want: both(manager, `the attribute roles: "Manager"`)},
+		{name: "roles by id", policy: attribute, user: naming("3", "999"), want: both(manager, `the attribute roles: "Manager"`)},
 		{name: "roles by what they display", policy: attribute, user: func() *scim.User {
 			u := buyer()
 			u.Roles = []scim.MultiValue{{Value: "0f3a", Display: "Analyst"}}

@@ -286,6 +286,9 @@ func (f *wireFixture) directive(key, val string) (err error) {
 		if !ok {
 			return fmt.Errorf("%q is not key=value", val)
 		}
+		if _, given := f.Policy[k]; given {
+			return fmt.Errorf("%s: given twice", k)
+		}
 		f.Policy[k] = v
 	case "without":
 		f.Without, err = parseWithout(val)
@@ -534,6 +537,8 @@ func TestWireFormat(t *testing.T) {
 		{"an unknown directive", "policy: r", "polizy: r", "directive polizy: unknown"},
 		{"an unknown client", "client: okta", "client: octa", `"octa" is not one of`},
 		{"a repeated directive", "client: okta, auto", "client: okta\nclient: auto", "given twice"},
+		{"a repeated policy", "policy: ", "policy: reset_password=false\npolicy: ", "reset_password: given twice"},
+		{"a policy without a value", "reset_password=true", "reset_password", "is not key=value"},
 		{"an unknown section", "-- action 2 --", "-- akt 2 --", `unknown section "akt 2"`},
 		{"a number out of order", "-- action 2 --", "-- action 3 --", "its number must be 2"},
 		{"a response without request", "-- request 3 --\nDELETE /Users/{{id1}} HTTP/1.1\n", "", `"response 3": its number must be 2`},
