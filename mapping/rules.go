@@ -11,7 +11,11 @@ import (
 )
 
 // Group is what rules know of a group that a person is a member of.
-type Group struct{ ID, DisplayName, ExternalID string }
+type Group struct {
+	ID          string `json:"id"`
+	DisplayName string `json:"display_name"`
+	ExternalID  string `json:"external_id,omitempty"`
+}
 
 // Condition is one over a person's attributes. An error says why it could not
 // be judged: then it does not hold.

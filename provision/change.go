@@ -299,7 +299,13 @@ func (k *changing) neverActivate(view *scim.User) error {
 	return err
 }
 
-func (k *changing) plan() mapping.Plan { return k.pol.Plan(k.run.cur, k.want, k.run.situation) }
+// plan is empty for an operator's adoption, which changes nothing upstream.
+func (k *changing) plan() mapping.Plan {
+	if k.force {
+		return mapping.Plan{}
+	}
+	return k.pol.Plan(k.run.cur, k.want, k.run.situation)
+}
 
 // understand makes the new state from what the client sees.
 func (k *changing) understand() error {

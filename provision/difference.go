@@ -37,7 +37,7 @@ type Difference struct {
 	Said    string `json:"said"`
 	Written string `json:"written"`
 	Seen    string `json:"seen"`
-	// Because says from what a role follows.
+	// Because says from what it follows, where that is a rule.
 	Because string `json:"because,omitzero"`
 	// Reason says in words how it came to be.
 	Reason string `json:"reason"`
@@ -139,7 +139,7 @@ func (c *comparison) add(d Difference) {
 func reasonOf(d Difference) string {
 	switch {
 	case d.Field == FieldRole && (d.Written == "" || d.Written == d.Seen),
-		d.Field == FieldAccess && (d.Because != "" || d.Written == d.Seen):
+		d.Field == FieldAccess && d.Because != "" && d.Written != d.Said, d.Field == FieldAccess && d.Written == d.Seen:
 		return reasonMoved
 	case d.Written == d.Seen:
 		return reasonNever
@@ -198,10 +198,13 @@ func (c *comparison) access() {
 		if has == due || slices.Contains(c.want.Untouched, org) {
 			continue
 		}
-		d := Difference{Field: FieldAccess, OrganizationID: org, Said: accessNo, Seen: accessNo, Written: c.wroteAccess(org)}
+		d := Difference{Field: FieldAccess, OrganizationID: org, Said: accessNo, Seen: accessNo, Written: c.wroteAccess(org, due)}
 		switch {
 		case due:
 			d.Said = accessYes
+			if slices.Contains(c.want.Granted, org) {
+				d.Because = c.because(org)
+			}
 		case c.want.Withheld || slices.Contains(c.want.KeptOut, org):
 			d.Because = "in no group that gives access"
 		}
@@ -215,14 +218,27 @@ func (c *comparison) access() {
 	}
 }
 
-// wroteAccess is "" where we did not note it: at the time of the last write
-// upstream held what was due then.
-func (c *comparison) wroteAccess(org int64) string {
+// because says from what the role in an organization follows.
+func (c *comparison) because(org int64) string {
+	for _, due := range c.want.Roles {
+		if due.OrganizationID == org {
+			return due.Because
+		}
+	}
+	return ""
+}
+
+// wroteAccess is what upstream held after our last write, as far as that is
+// known: what was due then, which the client's word tells, or what we noted of
+// the rules.
+func (c *comparison) wroteAccess(org int64, due bool) string {
 	w := c.r.written
 	switch {
-	case slices.Contains(w.KeptOut, org):
+	case c.r.row.LastWrittenAt.IsZero():
+		return ""
+	case !c.want.Active && !c.want.Withheld, slices.Contains(w.KeptOut, org):
 		return accessNo
-	case slices.Contains(w.Granted, org), wroteRole(w, org) != 0:
+	case slices.Contains(w.Granted, org), wroteRole(w, org) != 0, due && !slices.Contains(c.want.Granted, org):
 		return accessYes
 	}
 	return ""
@@ -287,12 +303,7 @@ func roleName(pol *mapping.Policy, id int64) string {
 	if id == 0 {
 		return ""
 	}
-	for _, r := range pol.Roles {
-		if r.ID == id {
-			return r.Name
-		}
-	}
-	return fmt.Sprintf("role %d", id)
+	return roleOf(pol, id).Name
 }
 
 // restorable reports whether there is anything that a change could do.
@@ -336,7 +347,7 @@ func (s *Service) explain(ctx context.Context, tenant string, found []*compariso
 			return err
 		}
 		for i, d := range c.all {
-			if why := queued[d.PersonID]; why != "" && (d.Field == FieldRole || d.Field == FieldAccess) {
+			if why := queued[d.PersonID]; why != "" && d.Because != "" {
 				c.all[i].Reason = why
 			} else if cut != "" && d.Field != FieldUser && d.Reason != reasonShared {
 				c.all[i].Reason = cut

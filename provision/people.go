@@ -33,13 +33,25 @@ type PersonReport struct {
 	SeenAt     time.Time `json:"seen_at"`
 	// Desired is the User that the client said last, as SCIM JSON, to compare
 	// with Upstream; nil for a person whom no client manages.
-	Desired    json.RawMessage `json:"desired,omitempty"`
-	Upstream   mapping.Account `json:"upstream"`
+	Desired  json.RawMessage `json:"desired,omitempty"`
+	Upstream mapping.Account `json:"upstream"`
+	// Groups are the person's groups, Roles what it holds in each organization
+	// of the tenant and why.
+	Groups     []mapping.Group `json:"groups,omitempty"`
+	Roles      []RoleReport    `json:"roles,omitempty"`
 	NotApplied []string        `json:"not_applied,omitempty"`
 	// Adoptable says whether a client's first write may take the account
 	// over; AdoptableWhy says why not.
 	Adoptable    bool   `json:"adoptable"`
 	AdoptableWhy string `json:"adoptable_why,omitempty"`
+}
+
+// RoleReport is a role that a person holds, or is offered.
+type RoleReport struct {
+	OrganizationID int64  `json:"organization_id"`
+	Role           string `json:"role"`
+	State          string `json:"state"`
+	Because        string `json:"because"`
 }
 
 // findPerson finds a living person by SCIM id, user name, e-mail address or
@@ -118,11 +130,14 @@ func (s *Service) report(pol *mapping.Policy, r *record, acc mapping.Account) (*
 	p := r.row
 	rep := &PersonReport{
 		Tenant: p.Tenant, ID: p.ID, UserName: u.UserName, Email: p.Email, ExternalID: u.ExternalID, Managed: p.Managed,
-		Created: p.Created, UserID: acc.UserID, InviteIDs: p.InviteIDs, Active: *u.Active, Version: p.Version,
+		Created: p.Created, UserID: acc.UserID, InviteIDs: p.InviteIDs, Active: *u.Active, Version: p.Version, Groups: r.groups,
 		CreatedAt: p.CreatedAt, ModifiedAt: p.ModifiedAt, SeenAt: s.now(), Upstream: acc,
 	}
 	if e := mapping.Extension(u); e != nil {
 		rep.NotApplied = e.NotApplied
+		for _, m := range e.Memberships {
+			rep.Roles = append(rep.Roles, RoleReport{*m.OrganizationID, m.RoleName, m.State, m.Because})
+		}
 	}
 	if p.Managed && len(p.Desired) > 0 {
 		rep.Desired = p.Desired

@@ -11,11 +11,34 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sharearefund/scim-bridge/cmd/scim-bridge/bridge"
 	"github.com/sharearefund/scim-bridge/cmd/scim-bridge/bridge/bridgetest"
 	"github.com/sharearefund/scim-bridge/provision"
 	"github.com/sharearefund/scim-bridge/store"
 	"github.com/sharearefund/scim-bridge/upstream/sandbox"
 )
+
+// await waits for a call to stop at a gate.
+func await(t *testing.T, s *bridgetest.Stack, gate string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := s.Sandbox.AwaitGate(ctx, gate, 1); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// settleRoles waits until all role work is done.
+func settleRoles(t *testing.T, s *bridgetest.Stack) {
+	t.Helper()
+	if _, err := s.Store.EnqueueJob(t.Context(), store.Job{Tenant: "acme", Kind: "roles"}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "role work", func() string {
+		all, _, err := s.Store.CountRoleWork(t.Context(), "acme")
+		return fmt.Sprint(all, err)
+	}, "0 <nil>")
+}
 
 // reconcile is what a reconciliation finds, one line for each difference.
 func reconcile(t *testing.T, s *bridgetest.Stack, fix bool) (provision.ReconcileReport, []string) {
@@ -82,7 +105,9 @@ func TestReconcileRestoresWhatTheClientSaid(t *testing.T) {
 			}
 			s.Must(201, "POST", "/Groups", group("Managers", ids[1], ids[4]))
 			s.Must(200, "PATCH", "/Users/"+ids[3], setActive(false))
-			eventually(t, "jobs", func() string { return unfinished(t, s) }, "")
+			c.advance(2 * time.Minute)
+			reconcile(t, s, false) // sees who accepted, whose roles are then looked at
+			settleRoles(t, s)
 			c.advance(2 * time.Minute)
 			if _, lines := reconcile(t, s, false); len(lines) > 0 {
 				t.Fatalf("differences before anything was changed:\n%s", strings.Join(lines, "\n"))
@@ -103,9 +128,9 @@ func TestReconcileRestoresWhatTheClientSaid(t *testing.T) {
 				"name@example.com email: name@example.com, name@example.com, name.changed@example.com: " + changedUpstream,
 				"name@example.com first_name: name, name, Changed: " + changedUpstream,
 				"role@example.com role 113: Manager, Manager, Viewer: " + changedUpstream,
-				"access@example.com access 113: access, , no access: " + changedUpstream,
-				"access@example.com access 114: access, , no access: " + changedUpstream,
-				"off@example.com access 114: no access, , access: " + changedUpstream,
+				"access@example.com access 113: access, access, no access: " + changedUpstream,
+				"access@example.com access 114: access, access, no access: " + changedUpstream,
+				"off@example.com access 114: no access, no access, access: " + changedUpstream,
 				fmt.Sprintf("lost@example.com account: active, account %d, : gone upstream: the account was deleted at Share A Refund", account),
 			}
 			before := len(operations(s))
@@ -198,7 +223,10 @@ func TestReconcileSaysWhatItCannotRestore(t *testing.T) {
 func TestReconcileGoesOnWhereItStopped(t *testing.T) {
 	t.Parallel()
 	database := filepath.Join(t.TempDir(), "bridge.db")
-	s := bridgetest.Start(t, bridgetest.Config{Idle: true, Store: database})
+	c := new(clock)
+	c.advance(-2 * time.Minute) // jobs are due by the database's clock
+	byClock := func(o *bridge.Options) { o.Now = c.Now }
+	s := bridgetest.Start(t, bridgetest.Config{Idle: true, Store: database, Sandbox: sandbox.Options{Now: c.Now}, Change: byClock})
 	const people = 130 // more than are noted at a time
 	for i := range people {
 		email := fmt.Sprintf("p%03d@example.com", i)
@@ -206,6 +234,7 @@ func TestReconcileGoesOnWhereItStopped(t *testing.T) {
 		name := "Changed"
 		edit(t, s, sandbox.Edit{Email: email, LastName: &name})
 	}
+	c.advance(2 * time.Minute)
 	// The person after the first hundred stops at upstream until it is let go.
 	faults(t, s, sandbox.Rule{Operation: "update_user", After: 110, Times: 1, Gate: "stop", When: "before"})
 	ctx, interrupt := context.WithCancel(t.Context())
@@ -214,9 +243,7 @@ func TestReconcileGoesOnWhereItStopped(t *testing.T) {
 		_, err := s.Bridge.Service.Reconcile(ctx, "acme", true, nil)
 		ended <- err
 	}()
-	if err := s.Sandbox.AwaitGate(t.Context(), "stop", 1); err != nil {
-		t.Fatal(err)
-	}
+	await(t, s, "stop")
 	interrupt()
 	if err := s.Sandbox.OpenGate("stop"); err != nil {
 		t.Fatal(err)
@@ -235,12 +262,16 @@ func TestReconcileGoesOnWhereItStopped(t *testing.T) {
 	equal(t, "state of the interrupted job", fmt.Sprint(jobs[0].Kind, " ", jobs[0].State, " ", p.Done), "reconcile queued 100")
 
 	lists := s.Sandbox.Stats().Calls["list_users"]
-	n := bridgetest.Start(t, bridgetest.Config{Idle: true, NoScan: true, Over: s, Store: database})
+	n := bridgetest.Start(t, bridgetest.Config{Idle: true, NoScan: true, Over: s, Store: database, Change: byClock})
 	report, err := n.Bridge.Service.Reconcile(t.Context(), "acme", true, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "counts", fmt.Sprint(report.People, report.Differing, report.Found, report.Restored, report.Left), fmt.Sprintf("%[1]d %[1]d %[1]d %[1]d 0", people))
+	equal(t, "people", report.People, people)
+	equal(t, "left", report.Left, 0)
+	if report.Restored != report.Found || report.Found < people-8 {
+		t.Errorf("%d of %d differences restored: at most the 8 whose change was under way may not show, of %d", report.Restored, report.Found, people)
+	}
 	equal(t, "reads of the whole directory", s.Sandbox.Stats().Calls["list_users"], lists)
 	for i := range people {
 		if name := s.Sandbox.State().Account(fmt.Sprintf("p%03d@example.com", i)).LastName; name != "Test" {
@@ -253,20 +284,19 @@ func TestReconcileGoesOnWhereItStopped(t *testing.T) {
 // word.
 func TestReconcileDoesNotOverwriteWhatIsSaidMeanwhile(t *testing.T) {
 	t.Parallel()
-	s := bridgetest.Start(t, bridgetest.Config{Idle: true})
+	s, c := startAt(t, sandbox.Immediate)
 	id := person(s, "ada@example.com")
 	accept(t, s, "ada@example.com")
 	name := "Changed"
 	edit(t, s, sandbox.Edit{Email: "ada@example.com", LastName: &name})
+	c.advance(2 * time.Minute)
 	faults(t, s, sandbox.Rule{Operation: "update_user", Times: 1, Gate: "slow", When: "before"})
 	ended := make(chan error, 1)
 	go func() {
 		_, err := s.Bridge.Service.Reconcile(t.Context(), "acme", true, nil)
 		ended <- err
 	}()
-	if err := s.Sandbox.AwaitGate(t.Context(), "slow", 1); err != nil {
-		t.Fatal(err)
-	}
+	await(t, s, "slow")
 	said := make(chan bridgetest.Response, 1)
 	go func() {
 		said <- s.Do("PATCH", "/Users/"+id, bridgetest.PatchOp(`{"op":"replace","path":"name.familyName","value":"Newest"}`))
