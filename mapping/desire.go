@@ -105,6 +105,9 @@ type Past struct {
 	// Restore are organizations that a change which was cut short had begun to
 	// take away.
 	Restore []int64
+	// Unsaid says that the client says nothing now: what it said earlier and is
+	// not possible any more is left out.
+	Unsaid bool
 }
 
 // DesireOf is Desire for a person whom upstream shows as cur: what u leaves
@@ -115,7 +118,7 @@ type Past struct {
 // tenant meanwhile do not stand in the way of taking access away.
 func (p *Policy) DesireOf(u *scim.User, cur Account, past Past) (Desire, error) {
 	e := Extension(u)
-	if u.Active != nil && !*u.Active {
+	if past.Unsaid || u.Active != nil && !*u.Active {
 		e = p.known(e)
 	}
 	profile := past.Written.Profile
@@ -153,7 +156,7 @@ func (p *Policy) stay(d *Desire, cur Account, past Past) {
 		d.Organizations = append(d.Organizations, without(kept, d.Organizations)...)
 		d.Untouched = without(d.Untouched, kept)
 	}
-	if restore := p.ours(past.Restore); d.Active && len(restore) > 0 {
+	if restore := without(p.ours(past.Restore), granted); d.Active && len(restore) > 0 {
 		d.Organizations = append(restore, without(d.Organizations, restore)...)
 		d.Untouched = without(d.Untouched, restore)
 	}
@@ -262,10 +265,7 @@ func (d *Desire) wishes(e *UserExtension, p *Policy) error {
 			}
 		}
 	}
-	may := p.Organizations // upstream tells in which of them the person is
-	if len(e.OrganizationIDs) > 0 {
-		may = p.within(d.Organizations)
-	}
+	may := p.mayBeIn(e.OrganizationIDs)
 	if e.DefaultOrganizationID != nil && !slices.Contains(may, *e.DefaultOrganizationID) {
 		return scim.BadRequest(scim.TypeInvalidValue, "%s:defaultOrganizationId: %d is not among the person's organizations (%s)",
 			UserExtensionURN, *e.DefaultOrganizationID, joinIDs(may))
@@ -276,23 +276,30 @@ func (d *Desire) wishes(e *UserExtension, p *Policy) error {
 	return nil
 }
 
-// within are organizations and those that a rule can add to them.
-func (p *Policy) within(orgs []int64) []int64 {
-	may := slices.Clone(orgs)
+// mayBeIn are the organizations that the client named and those that a rule can
+// add to them; where it named none, upstream tells in which the person is.
+func (p *Policy) mayBeIn(named []int64) []int64 {
+	if len(named) == 0 {
+		return p.Organizations
+	}
+	may := slices.Clone(named)
 	for _, r := range p.Rules {
 		may = append(may, without(r.Organizations, may)...)
 	}
 	return may
 }
 
-// known is e without the organizations that are not the tenant's.
+// known is e without the organizations that are not the tenant's, and without
+// a default one that is not among the person's.
 func (p *Policy) known(e *UserExtension) *UserExtension {
 	if e == nil {
 		return nil
 	}
 	k := e.wishes()
-	k.OrganizationIDs = slices.DeleteFunc(k.OrganizationIDs, func(org int64) bool { return !slices.Contains(p.Organizations, org) })
-	k.DefaultOrganizationID = nil
+	k.OrganizationIDs = p.ours(k.OrganizationIDs)
+	if k.DefaultOrganizationID != nil && !slices.Contains(p.mayBeIn(k.OrganizationIDs), *k.DefaultOrganizationID) {
+		k.DefaultOrganizationID = nil
+	}
 	return k
 }
 

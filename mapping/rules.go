@@ -230,6 +230,45 @@ func (p *Policy) SameRules(a, b Group) bool {
 	})
 }
 
+// Shift says what becoming another does to the rules that look at a group: takes
+// that a rule which may matter to somebody does so no more, gives that one does
+// from then on. A nil group is none.
+func (p *Policy) Shift(was, is *Group) (takes, gives bool) {
+	lost, won := p.looking(was), p.looking(is)
+	differ := func(a, b []Rule) bool {
+		return slices.ContainsFunc(a, func(r Rule) bool {
+			return p.matters(r) && !slices.ContainsFunc(b, r.givesAs)
+		})
+	}
+	return differ(lost, won), differ(won, lost)
+}
+
+// looking are the rules that look at a group.
+func (p *Policy) looking(g *Group) []Rule {
+	var rules []Rule
+	for _, r := range p.Rules {
+		if g != nil && r.Match != nil && r.Match.Matches(g.DisplayName, g.ExternalID) {
+			rules = append(rules, r)
+		}
+	}
+	return rules
+}
+
+// givesAs reports whether two rules give the same to whoever is in a group that
+// both look at.
+func (r Rule) givesAs(o Rule) bool {
+	same := (r.When == nil) == (o.When == nil) && (r.When == nil || r.When.String() == o.When.String())
+	return same && r.Role.ID == o.Role.ID && (r.Organizations == nil) == (o.Organizations == nil) && slices.Equal(r.Organizations, o.Organizations)
+}
+
+// matters reports whether a rule can give anybody what the default role does
+// not.
+func (p *Policy) matters(r Rule) bool {
+	low := p.capped(claim{role: p.DefaultRole}).role
+	return p.RequireGroup || p.RolesAttribute || r.Organizations != nil || p.capped(claim{role: r.Role}).role.ID != low.ID ||
+		slices.ContainsFunc(p.Rules, func(o Rule) bool { return o.Role.Weight < low.Weight })
+}
+
 // Effect is what a change of groups means for a person.
 type Effect struct {
 	// Loses says that the person gets less somewhere: a lower role, or no

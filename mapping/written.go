@@ -34,6 +34,30 @@ func (w Written) role(org int64) int64 {
 	return 0
 }
 
+// Beyond is what of want w does not tell: the roles that are due and those of
+// the organizations that only a rule adds.
+func (w Written) Beyond(want Desire) (roles []WrittenRole, granted []int64) {
+	for _, due := range want.Roles {
+		if !due.Keep && w.role(due.OrganizationID) == 0 {
+			roles = append(roles, WrittenRole{due.OrganizationID, due.Role.ID})
+		}
+	}
+	return roles, without(want.Granted, w.Granted)
+}
+
+// With is w as if roles and organizations beyond it had been given.
+func (w Written) With(roles []WrittenRole, granted []int64) Written {
+	next := w
+	next.Roles = slices.Clone(w.Roles)
+	for _, r := range roles {
+		if w.role(r.OrganizationID) == 0 {
+			next.Roles = append(next.Roles, r)
+		}
+	}
+	next.Granted = append(slices.Clone(w.Granted), without(granted, w.Granted)...)
+	return next
+}
+
 // Gave is w after upstream came to hold cur, of which want was due: the roles
 // that are as due now are those that we gave, and so is what an invite that
 // has not become an account will give. The profile stays as it is.

@@ -3,6 +3,7 @@ package provision
 import (
 	"context"
 	"errors"
+	"reflect"
 	"slices"
 	"time"
 
@@ -314,7 +315,8 @@ func (k *changing) understand() error {
 		return err
 	}
 	if k.was != nil && k.silent {
-		view.Active = &k.was.Active
+		active := k.was.Active || k.was.Withheld
+		view.Active = &active
 	}
 	if k.roles {
 		if err := k.neverActivate(view); err != nil {
@@ -334,9 +336,9 @@ func (k *changing) understand() error {
 	if err := k.pol.CheckProvider(k.before, k.after); err != nil {
 		return err
 	}
-	past := mapping.Past{Written: k.rec.written, Groups: k.groups}
+	past := mapping.Past{Written: k.given(), Groups: k.groups, Unsaid: k.roles || k.resend}
 	if !k.rec.row.Managed {
-		past.Written = mapping.Written{Profile: k.run.cur.Profile()}
+		past.Written.Profile = k.run.cur.Profile()
 	}
 	if k.was != nil {
 		past.Restore = k.was.Organizations
@@ -346,6 +348,9 @@ func (k *changing) understand() error {
 	}
 	if protected, _ := k.pol.Protects(k.run.cur); protected {
 		k.want.Roles = nil
+	}
+	if k.group != "" && k.run.cur.Exists() {
+		k.want.Profile = k.run.cur.Profile() // a group says nothing of it
 	}
 	return k.traced()
 }
@@ -396,7 +401,7 @@ func (k *changing) carryOut(ctx context.Context) (mapping.Plan, error) {
 func (k *changing) takenBy(ctx context.Context, acc mapping.Account) error {
 	if !k.rec.seen.Exists() && k.rec.row.UserID == 0 {
 		if ok, why := k.pol.MayAdopt(acc); !ok && !k.force {
-			return scim.Forbidden("Share A Refund has an account with the address %q already, and %s: an operator can join them with: scim-bridge person relink --tenant %s %s --user-id %d",
+			return scim.Forbidden("Share A Refund has an account with the address %q already, and %s: an operator can join them with: scim-bridge person relink --tenant %s %s %d",
 				acc.Email, why, k.c.Tenant, k.rec.row.ID, acc.UserID)
 		}
 		k.run.cur, k.run.fresh = acc, true
@@ -412,7 +417,7 @@ func (k *changing) commit(ctx context.Context, plan mapping.Plan) (*scim.User, e
 	s, rec := k.s, k.rec
 	old := *rec.row
 	row := old
-	next := &record{row: &row, seen: rec.seen, written: rec.written, groups: rec.groups}
+	next := &record{row: &row, seen: rec.seen, written: k.given(), groups: rec.groups}
 	for _, id := range k.run.inviteIDs {
 		addInvite(&row, id)
 	}
@@ -420,6 +425,7 @@ func (k *changing) commit(ctx context.Context, plan mapping.Plan) (*scim.User, e
 	next.written.Resent = k.resent()
 	changes := s.codec.Diff(k.before, k.after)
 	changed := len(changes) > 0 || len(k.run.steps) > 0 || k.adopting
+	noted := false
 	var err error
 	switch {
 	case changed && (k.roles || k.resend) && !k.adopting:
@@ -428,7 +434,7 @@ func (k *changing) commit(ctx context.Context, plan mapping.Plan) (*scim.User, e
 		err = next.say(s.codec, k.after, k.email(), k.want, k.run.cur, s.now())
 	default:
 		row.UserID = k.run.cur.UserID
-		err = next.see(k.run.cur, s.now())
+		noted, err = k.note(next)
 	}
 	if err != nil {
 		return nil, err
@@ -446,7 +452,7 @@ func (k *changing) commit(ctx context.Context, plan mapping.Plan) (*scim.User, e
 			return nil, err
 		}
 	}
-	if err := k.save(ctx, &row, e, changed); err != nil {
+	if err := k.save(ctx, &row, e, changed || noted); err != nil {
 		if _, ok := errors.AsType[*store.ConflictError](err); ok {
 			return nil, scim.Unavailable(retrySoon, "another request gave these names to somebody else at the same time: send the request again").Because(err)
 		}
@@ -454,4 +460,23 @@ func (k *changing) commit(ctx context.Context, plan mapping.Plan) (*scim.User, e
 	}
 	s.remap(ctx, &old, &row)
 	return s.view(k.pol, next, k.run.cur)
+}
+
+// note lets the record tell what upstream holds without our having done anything
+// now: roles that are due and there already are ours from now on. That the lack
+// of a group keeps somebody out is so only where we saw to that.
+func (k *changing) note(next *record) (noted bool, err error) {
+	if k.roles && k.rec.row.Managed {
+		was := next.written
+		is := was.Gave(k.want, k.run.cur)
+		if is.Withheld && (k.was == nil || !k.was.Withheld) {
+			is.Withheld, is.KeptOut = was.Withheld, was.KeptOut
+		}
+		if noted = !reflect.DeepEqual(k.rec.written, is); noted {
+			if err := next.write(is); err != nil {
+				return false, err
+			}
+		}
+	}
+	return noted, next.see(k.run.cur, k.s.now())
 }

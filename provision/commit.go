@@ -154,15 +154,15 @@ func sameUpstream(ctx context.Context, rd store.Reader, p *store.Person) (*store
 // the change settled.
 func (k *changing) save(ctx context.Context, p *store.Person, e *store.Event, changed bool) error {
 	return k.s.finish(ctx, k.cl, p, e, []*changeIntent{k.was, k.intent}, func(tx store.Tx) error {
-		if k.work > 0 {
-			if err := tx.EndRoleWork(p.Tenant, p.ID, k.work); err != nil {
-				return err
-			}
-		}
+		write := tx.SeePerson
 		if changed {
-			return tx.UpdatePerson(p)
+			write = tx.UpdatePerson
 		}
-		return tx.SeePerson(p)
+		// The person before its work, as a change of a group locks them.
+		if err := write(p); err != nil || k.work == 0 {
+			return err
+		}
+		return tx.EndRoleWork(p.Tenant, p.ID, k.work)
 	})
 }
 

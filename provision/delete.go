@@ -100,6 +100,7 @@ func (k *changing) farewell(ctx context.Context, plan mapping.Plan) error {
 	if k.was != nil {
 		k.intent.Email, k.intent.Since = k.was.Email, k.was.Since
 	}
+	k.intent.Roles, k.intent.Granted = k.given().Roles, k.given().Granted
 	p := k.rec.row
 	return k.s.store.Update(ctx, func(tx store.Tx) error {
 		if err := k.cl.verify(tx); err != nil {

@@ -76,9 +76,8 @@ const (
 type comparison struct {
 	pol *mapping.Policy
 	r   *record
-	// want is what is due; wrong says why nothing can be.
+	// want is what is due, protected why nothing may be done about it.
 	want      mapping.Desire
-	wrong     string
 	protected string
 	all       []Difference
 }

@@ -22,22 +22,20 @@ func (k *regrouping) judge(ctx context.Context, tx store.Tx) error {
 		return err
 	}
 	owners := map[string][]int64{} // who is to lose the top role, and where
-	weigh := func(ids []string, key string, after func([]mapping.Group) []mapping.Group) error {
+	weigh := func(ids []string, key string, was, is *mapping.Group) error {
+		x := shift{key: key, is: is}
+		x.takes, x.gives = k.pol.Shift(was, is)
 		for part := range slices.Chunk(ids, chunk) {
-			if err := k.weigh(ctx, tx, part, key, after, owners); err != nil {
+			if err := k.weigh(ctx, tx, part, x, owners); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	others := func(groups []mapping.Group) []mapping.Group {
-		return slices.DeleteFunc(slices.Clone(groups), func(g mapping.Group) bool { return g.ID == k.id })
-	}
-	with := func(groups []mapping.Group) []mapping.Group { return append(others(groups), k.is) }
-	if err := weigh(k.removed, k.id, others); err != nil {
+	if err := weigh(k.removed, k.id, &k.was, nil); err != nil {
 		return err
 	}
-	if err := weigh(k.added, k.id, with); err != nil {
+	if err := weigh(k.added, k.id, nil, &k.is); err != nil {
 		return err
 	}
 	if remapped {
@@ -45,7 +43,7 @@ func (k *regrouping) judge(ctx context.Context, tx store.Tx) error {
 		if err != nil {
 			return err
 		}
-		if err := weigh(stay, renamed(k.id), with); err != nil {
+		if err := weigh(stay, renamed(k.id), &k.was, &k.is); err != nil {
 			return err
 		}
 	}
@@ -97,9 +95,30 @@ func (k *regrouping) ceiling(ctx context.Context, tx store.Tx, remapped bool) er
 	return scim.Forbidden("group %q: %s; nobody can be put into it: raise ceiling in tenant.yaml if that is meant, or map the group to a lower role", k.is.DisplayName, why)
 }
 
-// weigh judges what the change means for persons, who are in the groups that
-// after makes of those they are in now. Their role work is kept under key.
-func (k *regrouping) weigh(ctx context.Context, tx store.Tx, ids []string, key string, after func([]mapping.Group) []mapping.Group, owners map[string][]int64) error {
+// shift is what a change of the group is to some of its members.
+type shift struct {
+	// key is where their role work is kept.
+	key string
+	// is is the group in which they are from then on; nil: none.
+	is *mapping.Group
+	// takes and gives are those of mapping.Policy.Shift.
+	takes, gives bool
+}
+
+// after are the groups of somebody who was in groups.
+func (x shift) after(id string, groups []mapping.Group) []mapping.Group {
+	next := slices.DeleteFunc(slices.Clone(groups), func(g mapping.Group) bool { return g.ID == id })
+	if x.is != nil {
+		next = append(next, *x.is)
+	}
+	return next
+}
+
+// weigh judges what the change means for persons. Of whom it seems to mean
+// nothing, because of another group or since access is suspended, that is
+// looked at again when the change is stored: a request for the person may be
+// under way that knows nothing of it.
+func (k *regrouping) weigh(ctx context.Context, tx store.Tx, ids []string, x shift, owners map[string][]int64) error {
 	people, err := tx.PersonsByID(ctx, k.c.Tenant, ids)
 	if err != nil {
 		return err
@@ -123,21 +142,23 @@ func (k *regrouping) weigh(ctx context.Context, tx store.Tx, ids []string, key s
 		if err != nil {
 			return err
 		}
-		is := after(r.groups)
+		is := x.after(k.id, r.groups)
 		effect := k.pol.EffectOf(u, r.groups, is)
-		if !effect.Changes {
-			continue
+		if effect.Changes {
+			if err := k.mayRegrade(r, effect); err != nil {
+				return err
+			}
 		}
-		if err := k.mayRegrade(r, effect); err != nil {
-			return err
-		}
-		if p.Managed && u.Active != nil && !*u.Active && !p.Active {
+		work := store.RoleWork{Tenant: k.c.Tenant, GroupID: x.key, PersonID: id, Removal: effect.Loses, RunAt: now, CreatedAt: now}
+		if waits := p.Managed && u.Active != nil && !*u.Active && !p.Active; waits || !effect.Changes {
+			if protected, _ := k.pol.Protects(r.seen); p.Managed && !protected && (x.takes || x.gives) {
+				work.Removal = x.takes
+				k.work = append(k.work, work)
+			}
 			continue // roles wait until access comes back
 		}
-		k.work = append(k.work, store.RoleWork{
-			Tenant: k.c.Tenant, GroupID: key, PersonID: id, Removal: effect.Loses, RunAt: now, CreatedAt: now,
-		})
-		if r.written.Withheld && !p.Active {
+		k.work = append(k.work, work)
+		if r.written.Withheld && len(r.seen.AccessIn(k.pol.Organizations)) == 0 {
 			k.guests = append(k.guests, id)
 		}
 		if effect.Loses && p.Managed {

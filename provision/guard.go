@@ -234,8 +234,10 @@ type GuardReport struct {
 	Held      int       `json:"held"`
 	Subjects  []string  `json:"held_subjects,omitempty"`
 	OpenUntil time.Time `json:"open_until,omitzero"`
-	// InitialLoad says that invites are not limited yet, until then.
-	InitialLoad time.Time `json:"initial_load_until,omitzero"`
+	// Loading says that invites are not limited yet; LoadedAt is when they will
+	// be, zero while nobody was created.
+	Loading  bool      `json:"initial_load,omitempty"`
+	LoadedAt time.Time `json:"initial_load_until,omitzero"`
 }
 
 // ShowGuards reports on every guard of a tenant.
@@ -271,7 +273,10 @@ func (s *Service) ShowGuards(ctx context.Context, tenant string) ([]GuardReport,
 				return nil, err
 			}
 			if until := first.Add(initialLoad); first.IsZero() || until.After(s.now()) {
-				r.InitialLoad = until
+				r.Loading = true
+				if !first.IsZero() {
+					r.LoadedAt = until
+				}
 			}
 		}
 		all = append(all, r)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sharearefund/scim-bridge/cmd/scim-bridge/bridge/bridgetest"
 	"github.com/sharearefund/scim-bridge/store"
@@ -75,15 +76,57 @@ func TestRecomputeIsAskedForOncePerVersion(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if wait := j.RunAt.Sub(j.CreatedAt); wait < 5e9 {
+		if wait := j.RunAt.Sub(j.CreatedAt); wait < 5*time.Second {
 			t.Errorf("it begins after %s, before every server has noticed the change", wait)
 		}
 		return j.ID
 	}
 	first := ask()
 	equal(t, "job of the same version", ask(), first)
-	s.Apply(bridgetest.Tenant("acme", s.UpstreamURL, "name: Other"))
+	s.Apply(bridgetest.Tenant("acme", s.UpstreamURL, "reset_password: true"))
 	if again := ask(); again == first {
 		t.Error("the new version has no job of its own")
+	}
+}
+
+// A rebuild has the roles put right where the groups survived. Where they are
+// lost, nobody loses anything for that.
+func TestRebuildHasTheRolesPutRight(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		lines  []string
+		lost   bool // the store, with its groups
+		groups bool
+		want   string
+	}{
+		{name: "groups survived", lines: ruled, groups: true, want: "roles.recompute rebuild"},
+		{name: "there are none", lines: ruled, want: "rebuild"},
+		{name: "the store is lost", lines: ruled, groups: true, lost: true, want: "rebuild"},
+		{name: "a group is required and survived", lines: append([]string{"require_group: true"}, ruled...), groups: true, want: "roles.recompute rebuild"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := bridgetest.Start(t, bridgetest.Config{Idle: true, Tenant: tt.lines})
+			id := s.Must(201, "POST", "/Users", bridgetest.User("ana@example.com", `"externalId":"x1"`)).ID()
+			if tt.groups {
+				s.Must(201, "POST", "/Groups", group("Managers", id))
+			}
+			n := s
+			if tt.lost {
+				n = bridgetest.Start(t, bridgetest.Config{Idle: true, NoScan: true, Over: s, Tenant: tt.lines})
+			}
+			if _, err := n.Bridge.Service.Rebuild(t.Context(), "acme", nil); err != nil {
+				t.Fatal(err)
+			}
+			jobs, err := n.Store.Jobs(t.Context(), "acme", 10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var kinds []string
+			for _, j := range jobs {
+				kinds = append(kinds, j.Kind)
+			}
+			equal(t, "jobs", strings.Join(kinds, " "), tt.want)
+		})
 	}
 }

@@ -15,6 +15,9 @@ import (
 func (k *changing) secure(ctx context.Context, plan mapping.Plan) error {
 	p := k.rec.row
 	name, email := scim.Fold(k.after.UserName), scim.Fold(k.email())
+	if k.roles {
+		name, email = p.FoldedUserName, p.FoldedEmail // nobody says anything of them
+	}
 	var keys []string
 	if name != p.FoldedUserName {
 		keys = append(keys, userNameKey(name))
@@ -48,7 +51,9 @@ func (k *changing) secure(ctx context.Context, plan mapping.Plan) error {
 }
 
 func (k *changing) needsIntent(plan mapping.Plan) bool {
-	return len(plan.Steps) > 1 || slices.ContainsFunc(plan.Steps, func(s mapping.Step) bool {
+	roles, granted := k.given().Beyond(k.want)
+	unwritten := k.want.Withheld || len(roles)+len(granted) > 0 // upstream does not tell why it is so
+	return len(plan.Steps) > 1 || unwritten && len(plan.Steps) > 0 || slices.ContainsFunc(plan.Steps, func(s mapping.Step) bool {
 		return !s.Kind.Idempotent() || slices.Contains(s.Fields, "email")
 	})
 }

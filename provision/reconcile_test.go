@@ -310,3 +310,41 @@ func TestReconcileDoesNotOverwriteWhatIsSaidMeanwhile(t *testing.T) {
 	}
 	equal(t, "last name", s.Sandbox.State().Account("ada@example.com").LastName, "Newest")
 }
+
+func TestReconcileOfRoleWorkAndOfOrganizationsThatARuleGives(t *testing.T) {
+	t.Parallel()
+	s, c := startAt(t, sandbox.Immediate, append([]string{"default_organizations: [113]"}, ruled...)...)
+	ana, ben := person(s, "ana@example.com"), person(s, "ben@example.com")
+	accept(t, s, "ana@example.com")
+	accept(t, s, "ben@example.com")
+	c.advance(2 * time.Minute)
+	reconcile(t, s, false)
+	settleRoles(t, s)
+	s.Must(201, "POST", "/Groups", group("Retail", ben))
+	equal(t, "roles by the group", held(s, "ben@example.com"), "113:5 114:4")
+	c.advance(2 * time.Minute)
+	edit(t, s, sandbox.Edit{Email: "ben@example.com", Membership: &sandbox.EditMembership{OrganizationID: 114}})
+	faults(t, s, sandbox.Rule{Operation: "set_role", Status: 400})
+	s.Must(201, "POST", "/Groups", group("Managers", ana))
+
+	_, lines := reconcile(t, s, false)
+	want := []string{
+		"ana@example.com role 113: Manager, Viewer, Viewer: role work is still queued",
+		"ben@example.com access 114: access, access, no access: " + changedUpstream,
+	}
+	for i, l := range lines { // how often it was tried depends on the job
+		lines[i], _, _ = strings.Cut(l, "; attempt")
+	}
+	if diff := cmp.Diff(want, lines); diff != "" {
+		t.Errorf("the differences (-want +got):\n%s", diff)
+	}
+	report, lines := reconcile(t, s, true)
+	if report.Restored != 0 || !strings.Contains(strings.Join(lines, "\n"), "(failed: Share A Refund refused") {
+		t.Errorf("while upstream refuses: %+v", report)
+	}
+	faults(t, s)
+	report, _ = reconcile(t, s, true)
+	equal(t, "left", report.Left, 0)
+	equal(t, "roles", held(s, "ana@example.com")+", "+held(s, "ben@example.com"), "113:3, 113:5 114:4")
+	settleRoles(t, s)
+}

@@ -119,11 +119,18 @@ func (r *record) see(acc mapping.Account, at time.Time) error {
 // due any more.
 func (r *record) put(ctx context.Context, tx store.Tx, before *store.Person) error {
 	p := r.row
-	if r.accepted {
-		if err := tx.PutRoleWork([]store.RoleWork{{Tenant: p.Tenant, PersonID: p.ID, RunAt: p.LastSeenAt, CreatedAt: p.LastSeenAt}}); err != nil {
+	err := r.putRow(ctx, tx, before)
+	if r.accepted && (err == nil || errors.Is(err, store.ErrStale)) {
+		work := store.RoleWork{Tenant: p.Tenant, PersonID: p.ID, Removal: true, RunAt: p.LastSeenAt, CreatedAt: p.LastSeenAt}
+		if err := tx.PutRoleWork([]store.RoleWork{work}); err != nil {
 			return err
 		}
 	}
+	return err
+}
+
+func (r *record) putRow(ctx context.Context, tx store.Tx, before *store.Person) error {
+	p := r.row
 	if p.FoldedUserName == before.FoldedUserName && slices.Equal(p.AnyEmails, before.AnyEmails) && !r.ripened {
 		return tx.SeePerson(p)
 	}
@@ -162,15 +169,23 @@ func currentInvite(p *store.Person) string {
 
 // gave notes what upstream holds after we gave the person what it is due.
 func (r *record) gave(want mapping.Desire, acc mapping.Account, at time.Time) error {
-	r.written = r.written.Gave(want, acc)
-	written, err := json.Marshal(r.written)
-	if err != nil {
+	if err := r.write(r.written.Gave(want, acc)); err != nil {
 		return err
 	}
 	p := r.row
-	p.LastWritten, p.LastWrittenAt, p.ModifiedAt = written, at, at
+	p.LastWrittenAt, p.ModifiedAt = at, at
 	p.UserID = acc.UserID
 	return r.see(acc, at)
+}
+
+// write makes the record tell what we wrote last.
+func (r *record) write(w mapping.Written) error {
+	text, err := json.Marshal(w)
+	if err != nil {
+		return err
+	}
+	r.written, r.row.LastWritten = w, text
+	return nil
 }
 
 // say notes what the client said, what is due by it and what upstream then

@@ -33,6 +33,11 @@ type changeIntent struct {
 	// Leaving says that the person was to go: nobody upstream is then what
 	// the attempt led to, and not what somebody else did.
 	Leaving bool `json:"leaving,omitzero"`
+	// Withheld says that the lack of a group was to take the access away.
+	Withheld bool `json:"withheld,omitzero"`
+	// Roles and Granted are what we gave before, and what the attempt was to give.
+	Roles   []mapping.WrittenRole `json:"roles,omitempty"`
+	Granted []int64               `json:"granted,omitempty"`
 }
 
 const intentChange = "change"
@@ -90,7 +95,9 @@ func dropIntents(ctx context.Context, tx store.Tx, tenant, id string, intents ..
 
 // intend says what this attempt is about to do.
 func (k *changing) intend(plan mapping.Plan) {
-	k.intent = &changeIntent{Active: k.want.Active, Organizations: k.heldBefore()}
+	k.intent = &changeIntent{Active: k.want.Active, Organizations: k.heldBefore(), Withheld: k.want.Withheld}
+	next := k.given().With(k.given().Beyond(k.want))
+	k.intent.Roles, k.intent.Granted = next.Roles, next.Granted
 	makes := slices.ContainsFunc(plan.Steps, func(s mapping.Step) bool {
 		return s.Kind == mapping.StepInvite || s.Kind == mapping.StepCreate || slices.Contains(s.Fields, "email")
 	})
@@ -102,6 +109,15 @@ func (k *changing) intend(plan mapping.Plan) {
 		k.intent.Since = k.was.Since
 	}
 	k.run.since = k.intent.Since
+}
+
+// given is what we gave the person, as far as an attempt that was cut short may
+// have gone beyond what the row says of that.
+func (k *changing) given() mapping.Written {
+	if k.was == nil {
+		return k.rec.written
+	}
+	return k.rec.written.With(k.was.Roles, k.was.Granted)
 }
 
 // heldBefore are the organizations that held the person before the first step

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -81,8 +82,8 @@ func (k *regrouping) grants() []string {
 }
 
 // renamed is where role work is kept that the change of a group's name, and
-// not of its members, asks for: whoever sends the name again waits for that,
-// and nobody else does.
+// not of its members, asks for: whoever sends the name again waits for all of
+// that, and a request about some members only for theirs.
 func renamed(group string) string { return group + "#name" }
 
 // groupID is the group of role work.
@@ -92,40 +93,33 @@ func groupID(key string) string {
 }
 
 // concerned selects the removals that the request waits for: those of the
-// persons from whom it takes something, or all where it speaks of everybody. A
-// client that repeats a request which was not answered waits for what that one
-// began.
+// persons whom it names, or all where it speaks of everybody. A client that
+// repeats a request which was not answered waits for what that one began, and
+// whoever takes somebody out waits for what a change of the name has yet to take
+// from that one.
 func (k *regrouping) concerned() []store.RoleWorkQuery {
-	all := func(group string) store.RoleWorkQuery {
-		return store.RoleWorkQuery{GroupID: group, Removals: true, Limit: roleBatch}
-	}
-	var qs []store.RoleWorkQuery
-	if k.remove || !k.create && (k.name != nil || k.externalID != nil) {
-		qs = append(qs, all(renamed(k.id)))
+	if k.create && !slices.ContainsFunc(k.work, func(w store.RoleWork) bool { return w.Removal }) {
+		return nil // nobody has asked for anything of this group before
 	}
 	everybody, named := k.remove, map[string]bool{}
 	for _, m := range k.members {
 		everybody = everybody || m.Op == scim.MemberReplace || m.Filter != nil
-		if m.Op != scim.MemberRemove {
-			continue
-		}
 		for _, v := range m.Values {
 			if id, ok := k.known[v]; ok {
 				named[id] = true
 			}
 		}
 	}
-	if everybody {
-		return append(qs, all(k.id))
-	}
-	for _, w := range k.work {
-		if w.Removal && w.GroupID == k.id {
-			named[w.PersonID] = true
+	var qs []store.RoleWorkQuery
+	for _, key := range []string{k.id, renamed(k.id)} {
+		q := store.RoleWorkQuery{GroupID: key, Removals: true}
+		switch {
+		case everybody, key != k.id && (k.name != nil || k.externalID != nil):
+		case len(named) > 0:
+			q.PersonIDs = sortedKeys(named)
+		default:
+			continue
 		}
-	}
-	if len(named) > 0 {
-		q := all(k.id)
-		q.PersonIDs = sortedKeys(named)
 		qs = append(qs, q)
 	}
 	return qs
@@ -218,14 +212,17 @@ func (s *Service) reworkAll(ctx context.Context, c scim.Caller, group string, pe
 }
 
 // rework puts one person's roles right upstream and ends the work that said
-// so. Where the person must not be touched, or is gone, there is nothing to do.
+// so. Where the person must not be touched, or is gone, there is nothing to do;
+// what is refused for another reason is not given, but has to be taken away.
 func (s *Service) rework(ctx context.Context, c scim.Caller, group, person string) error {
 	_, err := s.change(ctx, c, change{
 		id: person, action: "user.roles", roles: true, silent: true, group: groupID(group),
 		next: func(view *scim.User) (*scim.User, error) { return view, nil },
 	})
 	if e, ok := errors.AsType[*scim.Error](err); ok && e.Status < 500 && e.Status != http.StatusTooManyRequests {
-		s.log.InfoContext(ctx, "roles are left as they are", "tenant", c.Tenant, "person", person, "why", e.Detail)
+		if e.Status != http.StatusNotFound {
+			s.RecordFailure(ctx, c, "user.roles", person, e.Status, e.Detail)
+		}
 		return s.endWork(ctx, c.Tenant, person)
 	}
 	return err

@@ -72,7 +72,6 @@ func (r *run) reach(ctx context.Context, want mapping.Desire, plan func() mappin
 			if err = r.doubt(ctx, step, err); err != nil {
 				return p, err
 			}
-			r.effects++
 			continue
 		}
 		r.effects++
@@ -107,6 +106,7 @@ func (r *run) doubt(ctx context.Context, step mapping.Step, err error) error {
 		return err
 	}
 	r.doubts++
+	r.effects++
 	cur, again := r.observe(ctx)
 	if again != nil {
 		return again

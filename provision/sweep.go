@@ -104,7 +104,7 @@ func (s *Service) traceChange(ctx context.Context, w *workspace, i *store.Intent
 			return err
 		}
 		if !expired {
-			rest := changeIntent{Active: attempt.Active}
+			rest := changeIntent{Active: attempt.Active, Withheld: attempt.Withheld, Roles: attempt.Roles, Granted: attempt.Granted}
 			if err := rest.put(ctx, tx, w.slug, p.ID, i.CreatedAt); err != nil {
 				return err
 			}

@@ -395,17 +395,6 @@ func (e *ConfigError) remedy() string {
 // Unwrap is Err.
 func (e *ConfigError) Unwrap() error { return e.Err }
 
-// CheckTenant resolves a tenant's configuration against its upstream: nil, a
-// *ConfigError, or why upstream could not be asked.
-func (s *Service) CheckTenant(ctx context.Context, slug string) error {
-	w, err := s.spaces.get(ctx, slug)
-	if err != nil {
-		return err
-	}
-	_, err = w.resolve(ctx)
-	return err
-}
-
 // enter is where every request begins: the caller's tenant and its policy.
 func (s *Service) enter(ctx context.Context, tenant string) (*workspace, *mapping.Policy, error) {
 	w, err := s.spaces.get(ctx, tenant)

@@ -62,6 +62,26 @@ func TestTenantExample(t *testing.T) {
 	}
 }
 
+// The README's tenant, with its rules and guards, is one.
+func TestReadmeExample(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var whole strings.Builder
+	for _, part := range strings.Split(string(readme), "```yaml\n")[1:] {
+		block, _, _ := strings.Cut(part, "```")
+		whole.WriteString(block)
+	}
+	c, err := tenantconfig.Parse([]byte(whole.String()), func(string) (string, bool) { return "secret", true }, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Rules) != 5 || len(c.Guards.Protected.Emails) != 1 {
+		t.Errorf("%d rules, protected: %v", len(c.Rules), c.Guards.Protected)
+	}
+}
+
 func TestParseExpiry(t *testing.T) {
 	now := time.Date(2026, 2, 28, 12, 0, 0, 0, time.UTC)
 	for _, tt := range []struct {
@@ -187,4 +207,35 @@ func newCertificate(t *testing.T, serial int64) (certPEM, keyPEM []byte) {
 		t.Fatal(err)
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
+}
+
+// Progress moves on a terminal, and is a line now and then elsewhere.
+func TestProgress(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		moves bool
+		steps [][2]int
+		want  string
+	}{
+		{
+			name: "a bar", moves: true, steps: [][2]int{{0, 0}, {0, 10}, {5, 10}, {5, 10}, {10, 10}},
+			want: "\r\x1b[Kx: 0\r\x1b[Kx  [------------------------------]   0 %  0 of 10\r\x1b[Kx  [###############---------------]  50 %  5 of 10" +
+				"\r\x1b[Kx  [##############################] 100 %  10 of 10\r\x1b[K",
+		},
+		{name: "lines for every tenth", steps: [][2]int{{1, 1000}, {2, 1000}, {99, 1000}, {100, 1000}, {500, 1000}}, want: "x: 1 of 1000\nx: 100 of 1000\nx: 500 of 1000\n"},
+		{name: "lines for every thousand", steps: [][2]int{{200, 0}, {400, 0}, {1000, 0}, {1200, 0}, {2500, 0}}, want: "x: 200\nx: 1000\nx: 2500\n"},
+		{name: "more than was expected", moves: true, steps: [][2]int{{12, 10}}, want: "\r\x1b[Kx  [##############################] 100 %  12 of 10\r\x1b[K"},
+		{name: "nothing", moves: true, want: ""},
+	} {
+		var b strings.Builder
+		p := (&cli{stderr: &b}).progress("x")
+		p.moves = tt.moves
+		for _, s := range tt.steps {
+			p.show(s[0], s[1])
+		}
+		p.end()
+		if b.String() != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.name, b.String(), tt.want)
+		}
+	}
 }

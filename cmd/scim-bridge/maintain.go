@@ -13,13 +13,15 @@ import (
 
 func (c *cli) rebuildCommand() *cobra.Command {
 	var tenant string
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "rebuild", Short: "Derive a tenant's people from Share A Refund again", Args: noArgs,
 		Long: `Read every account and invite of a tenant's organizations and give each person
 the SCIM id that it had, after the database was lost or restored from an old
-backup. Nothing changes at Share A Refund. It may be interrupted and started
-again; a running server carries an interrupted one on.`,
-		Example: "  scim-bridge rebuild --tenant acme",
+backup. It changes nothing at Share A Refund, and groups stay as the database has
+them; where it has any, a running server puts the roles right afterwards. It may
+be interrupted and started again; a running server carries an interrupted one on.`,
+		Example: "  scim-bridge rebuild --tenant acme\n  scim-bridge rebuild --tenant acme --json | jq .restored",
 		RunE: does(func(cmd *cobra.Command, _ []string) error {
 			return c.withOffice(cmd.Context(), func(o *office) error {
 				row, err := o.tenant(cmd.Context(), tenant)
@@ -27,22 +29,24 @@ again; a running server carries an interrupted one on.`,
 					return err
 				}
 				return o.withBridge(func(b *bridge.Bridge) error {
-					shown := -1
-					report, err := b.Service.Rebuild(cmd.Context(), row.Slug, func(done, total int) {
-						if done/1000 != shown/1000 || shown < 0 {
-							fmt.Fprintf(c.stderr, "%d of %d people\n", done, total)
-						}
-						shown = done
-					})
-					if err != nil {
+					p := c.progress("rebuild")
+					report, err := b.Service.Rebuild(cmd.Context(), row.Slug, p.show)
+					p.end()
+					switch {
+					case err != nil:
 						return err
+					case asJSON:
+						return c.printIndented(report)
 					}
-					return c.printIndented(report)
+					_, err = fmt.Fprintf(c.stdout, "people at Share A Refund: %d, managed: %d, managed again: %d\n",
+						report.People, report.Managed, report.Restored)
+					return err
 				})
 			})
 		}),
 	}
 	c.tenantFlag(cmd, &tenant)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON")
 	c.configFlag(cmd)
 	return cmd
 }

@@ -28,7 +28,7 @@ Look:      scim-bridge events --follow`,
 	group(root,
 		c.demoCommand(), c.serveCommand(), c.sandboxCommand(),
 		c.tenantCommand(), c.tokenCommand(), c.personCommand(),
-		c.eventsCommand(), c.rebuildCommand(), c.backupCommand(), c.versionCommand())
+		c.eventsCommand(), c.jobsCommand(), c.reconcileCommand(), c.rebuildCommand(), c.backupCommand(), c.versionCommand())
 	return root
 }
 

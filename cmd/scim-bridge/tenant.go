@@ -14,16 +14,18 @@ import (
 
 func (c *cli) tenantCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "tenant", Short: "Manage tenants: apply, list, show, reseal, delete",
+		Use: "tenant", Short: "Manage tenants: apply, what-if, list, show, guard, reseal, delete",
 		Long: `A tenant is one customer's workspace: which Share A Refund organizations it
 manages, with which credential, and by which policy. It is described by a file,
 tenant.yaml, which "apply" checks and stores; its secrets are sealed. Servers
 follow a change within five seconds.`,
 		Example: `  scim-bridge tenant apply -f tenant.yaml
+  scim-bridge tenant what-if -f new.yaml
   scim-bridge tenant list
-  scim-bridge tenant show acme`,
+  scim-bridge tenant show acme
+  scim-bridge tenant guard show --tenant acme`,
 	}
-	return group(cmd, c.tenantApply(), c.tenantList(), c.tenantShow(), c.tenantReseal(), c.tenantDelete())
+	return group(cmd, c.tenantApply(), c.tenantWhatIf(), c.tenantList(), c.tenantShow(), c.tenantGuard(), c.tenantReseal(), c.tenantDelete())
 }
 
 func (c *cli) tenantList() *cobra.Command {

@@ -32,6 +32,8 @@ const tenantExample = `  slug: acme
   organizations: [113, 114]           # the first is the default one
   domains: [example.com]              # e-mail domains whose owner was verified
   default_role: Viewer
+  rules:                              # who gets which role; none by default
+    - {match: Managers, role: Manager}
   provisioning: invite                # or create
   send_mail: true
   identity_provider: okta             # what invites name: a name, prefix or id
@@ -46,7 +48,9 @@ func (c *cli) tenantApply() *cobra.Command {
 		Long: `Check a tenant's file and store it. Everything that is wrong with it is said at
 once. Secrets are read from the environment or the files that it names, and
 sealed. Afterwards the names in it are looked up at Share A Refund; what cannot
-be found is a warning.
+be found, or is above the ceiling, is a warning. A job then puts right the roles
+of everybody for whom the change makes a difference; "tenant what-if" shows who
+that is before.
 
 ` + tenantExample,
 		Example: `  ACME_SECRET=… scim-bridge tenant apply -f tenant.yaml
@@ -69,10 +73,17 @@ be found is a warning.
 					return err
 				}
 				fmt.Fprintf(c.stdout, "tenant %s %s\n", config.Slug, verb)
-				if noCheck {
-					return nil
-				}
-				return c.checkTenant(cmd.Context(), o, config.Slug)
+				return o.withBridge(func(b *bridge.Bridge) error {
+					if verb == "changed" {
+						if err := c.recompute(cmd.Context(), o, b, config.Slug); err != nil {
+							return err
+						}
+					}
+					if noCheck {
+						return nil
+					}
+					return c.checkTenant(cmd.Context(), b, config.Slug)
+				})
 			})
 		}),
 	}
@@ -87,9 +98,7 @@ be found is a warning.
 // tenantFaults is err, the error of tenantconfig.Parse, with the name of the
 // document in front of each fault.
 func tenantFaults(file string, err error) error {
-	if file == "-" {
-		file = "standard input"
-	}
+	file = documentName(file)
 	faults, ok := errors.AsType[tenantconfig.Faults](err)
 	if !ok {
 		return fmt.Errorf("%s: %w", file, err)
@@ -99,6 +108,14 @@ func tenantFaults(file string, err error) error {
 		lines[i] = file + ": " + f.String()
 	}
 	return &faultsError{strings.Join(lines, "\n")}
+}
+
+// documentName is what faults call the document of -f.
+func documentName(file string) string {
+	if file == "-" {
+		return "standard input"
+	}
+	return file
 }
 
 func (c *cli) readInput(file string) ([]byte, error) {
@@ -114,50 +131,73 @@ const actorCLI = "cli"
 // applyTenant stores a tenant with its event, and says what that did. moved
 // says that another base URL leads to the same accounts.
 func applyTenant(ctx context.Context, o *office, config *tenantconfig.Config, actor string, moved bool) (verb string, err error) {
-	row, err := config.ToStore(func(plain, aad []byte) ([]byte, error) { return o.seal.Seal(plain, aad), nil })
+	err = o.store.Update(ctx, func(tx store.Tx) error {
+		verb, err = o.putTenant(ctx, tx, config, actor, moved)
+		return err
+	})
+	return verb, tenantConflict(config, err)
+}
+
+// putTenant is applyTenant inside a transaction.
+func (o *office) putTenant(ctx context.Context, tx store.Tx, config *tenantconfig.Config, actor string, moved bool) (verb string, err error) {
+	next, err := config.ToStore(func(plain, aad []byte) ([]byte, error) { return o.seal.Seal(plain, aad), nil })
 	if err != nil {
 		return "", err
 	}
 	now := time.Now()
-	err = o.store.Update(ctx, func(tx store.Tx) error {
-		next := *row
-		next.CreatedAt, next.UpdatedAt = now, now
-		old, err := tx.Tenant(ctx, config.Slug)
-		switch {
-		case errors.Is(err, store.ErrNotFound):
-			verb = "created"
-		case err != nil:
-			return err
-		case o.same(old, config):
-			verb = "unchanged"
-			return nil
-		case old.BaseURL != row.BaseURL && !moved:
-			// SCIM ids stand for accounts by their number: at another service
-			// they would stand for somebody else.
-			people, err := tx.CountPersons(ctx, config.Slug)
-			if err != nil {
-				return err
-			}
-			if people > 0 {
-				return fmt.Errorf("upstream.base_url changes from %s to %s, while %d people are linked to accounts there; add --moved if that is a new address of the same service, or else make a new tenant", old.BaseURL, row.BaseURL, people)
-			}
-			fallthrough
-		default:
-			verb = "changed"
-			next.Version, next.CreatedAt = old.Version, old.CreatedAt
+	next.CreatedAt, next.UpdatedAt = now, now
+	old, err := tx.Tenant(ctx, config.Slug)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		verb = "created"
+	case err != nil:
+		return "", err
+	case o.same(old, config):
+		return "unchanged", nil
+	case old.BaseURL != next.BaseURL && !moved:
+		// SCIM ids stand for accounts by their number: at another service
+		// they would stand for somebody else.
+		people, err := tx.CountPersons(ctx, config.Slug)
+		if err != nil {
+			return "", err
 		}
-		if err := tx.PutTenant(&next); err != nil {
-			return err
+		if people > 0 {
+			return "", fmt.Errorf("upstream.base_url changes from %s to %s, while %d people are linked to accounts there; add --moved if that is a new address of the same service, or else make a new tenant", old.BaseURL, next.BaseURL, people)
 		}
-		return tx.AppendEvent(&store.Event{
-			At: now, Tenant: next.Slug, Actor: actor, Action: "tenant.apply", ResourceType: "Tenant", ResourceID: next.Slug,
-			Outcome: store.OutcomeOK, Detail: verb, Data: next.Spec,
-		})
-	})
-	if conflict, ok := errors.AsType[*store.ConflictError](err); ok && conflict.Field == "organization" {
-		return "", fmt.Errorf("organization %s of %s belongs to tenant %q already; an organization has one tenant: take it out of one of them", conflict.Value, config.Upstream.BaseURL, conflict.Owner)
+		fallthrough
+	default:
+		verb = "changed"
+		next.Version, next.CreatedAt = old.Version, old.CreatedAt
 	}
-	return verb, err
+	if err := tx.PutTenant(next); err != nil {
+		return "", err
+	}
+	return verb, tx.AppendEvent(&store.Event{
+		At: now, Tenant: next.Slug, Actor: actor, Action: "tenant.apply", ResourceType: "Tenant", ResourceID: next.Slug,
+		Outcome: store.OutcomeOK, Detail: verb, Data: next.Spec,
+	})
+}
+
+// tenantConflict says in the operator's words why a tenant cannot be stored.
+func tenantConflict(config *tenantconfig.Config, err error) error {
+	if conflict, ok := errors.AsType[*store.ConflictError](err); ok && conflict.Field == "organization" {
+		return fmt.Errorf("organization %s of %s belongs to tenant %q already; an organization has one tenant: take it out of one of them", conflict.Value, config.Upstream.BaseURL, conflict.Owner)
+	}
+	return err
+}
+
+// recompute has the roles of a changed tenant's people follow.
+func (c *cli) recompute(ctx context.Context, o *office, b *bridge.Bridge, slug string) error {
+	people, err := o.store.CountPersons(ctx, slug)
+	if err != nil || people == 0 {
+		return err
+	}
+	j, err := b.Service.RecomputeRoles(ctx, slug)
+	if err != nil {
+		return fmt.Errorf("stored, but the roles of its people cannot follow: %w; `scim-bridge reconcile --tenant %s --fix` puts them right", err, slug)
+	}
+	_, err = fmt.Fprintf(c.stdout, "a running server puts the roles of its %d people right: scim-bridge jobs show %d --follow\n", people, j.ID)
+	return err
 }
 
 // same reports whether a stored tenant is what config says, secrets included.
@@ -176,19 +216,18 @@ const checkTimeout = 10 * time.Second
 
 // checkTenant looks the configuration's names up at upstream. The tenant is
 // stored whatever comes of it.
-func (c *cli) checkTenant(ctx context.Context, o *office, slug string) error {
-	return o.withBridge(func(b *bridge.Bridge) error {
-		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-		defer cancel()
-		err := b.Service.CheckTenant(ctx, slug)
-		if wrong, ok := errors.AsType[*provision.ConfigError](err); ok {
-			return fmt.Errorf("stored, but requests are 503 until this is corrected: %w", wrong)
-		}
-		if err != nil {
-			fmt.Fprintf(c.stderr, "scim-bridge: warning: stored, but its names could not be looked up: %v\n", err)
-		}
-		return nil
-	})
+func (c *cli) checkTenant(ctx context.Context, b *bridge.Bridge, slug string) error {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	warnings, err := b.Service.Warnings(ctx, slug)
+	if wrong, ok := errors.AsType[*provision.ConfigError](err); ok {
+		return fmt.Errorf("stored, but requests are 503 until this is corrected: %w", wrong)
+	}
+	if err != nil {
+		fmt.Fprintf(c.stderr, "scim-bridge: warning: stored, but its names could not be looked up: %v\n", err)
+	}
+	c.warn(warnings)
+	return nil
 }
 
 func (c *cli) tenantReseal() *cobra.Command {
