@@ -352,7 +352,7 @@ func TestGroupHistories(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, group required %v", mode, require), func(t *testing.T) {
 				t.Parallel()
 				s, c := startAt(t, mode, append([]string{
-					"guards: {deactivations: off, role_losses: off, invites: off}", fmt.Sprintf("require_group: %v", require),
+					"guards: {deactivations: off, role_losses: off, invites: off, addresses: off}", fmt.Sprintf("require_group: %v", require),
 				}, ruled...)...)
 				rapid.Check(t, func(rt *rapid.T) {
 					for _, g := range s.Must(200, "GET", "/Groups?excludedAttributes=members", "").JSON("Resources").([]any) {

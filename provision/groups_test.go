@@ -263,6 +263,22 @@ func TestDeactivationGuard(t *testing.T) {
 	s.Must(200, "PATCH", "/Users/"+ids[3], setActive(false))
 }
 
+func TestAddressGuard(t *testing.T) {
+	t.Parallel()
+	s := bridgetest.Start(t, bridgetest.Config{Tenant: []string{"guards: {addresses: {limit: 1, percent: 0, window: 1h}, deactivations: {limit: 1, percent: 0, window: 1h}}"}})
+	ana, ben := person(s, "ana@example.com"), person(s, "ben@example.com")
+	s.Must(200, "PATCH", "/Users/"+ana, bridgetest.PatchOp(`{"op":"replace","path":"userName","value":"ann@example.com"}`))
+	s.Must(200, "PATCH", "/Users/"+ana, bridgetest.PatchOp(`{"op":"replace","path":"userName","value":"anna@example.com"}`))
+	s.Must(429, "PATCH", "/Users/"+ben, bridgetest.PatchOp(`{"op":"replace","path":"userName","value":"bob@example.com"}`))
+	s.Must(429, "PATCH", "/Users/"+ben, bridgetest.PatchOp(`{"op":"replace","path":"emails[type eq \"work\"].value","value":"bob@example.com"}`))
+	s.Must(200, "PATCH", "/Users/"+ben, bridgetest.PatchOp(`{"op":"replace","path":"title","value":"Boss"}`))
+	equal(t, "access by the old address", fmt.Sprint(access(s, "ben@example.com")), "[113 114]")
+	one := fmt.Sprintf(`{"op":"replace","path":"%s:organizationIds","value":[113]}`, bridgetest.ExtensionURN)
+	s.Must(200, "PATCH", "/Users/"+ana, bridgetest.PatchOp(one))
+	s.Must(429, "PATCH", "/Users/"+ben, bridgetest.PatchOp(one))
+	equal(t, "access", fmt.Sprint(access(s, "ben@example.com")), "[113 114]")
+}
+
 func TestCeiling(t *testing.T) {
 	t.Parallel()
 	s := bridgetest.Start(t, bridgetest.Config{Tenant: []string{"rules: [{match: owners, role: Owner}, {match: Managers, role: Manager}]"}})

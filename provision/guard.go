@@ -23,10 +23,12 @@ const (
 	GuardRoleLosses = "role_losses"
 	// GuardInvites limits invites once the initial load is over.
 	GuardInvites = "invites"
+	// GuardAddresses limits how many people get another user name or address.
+	GuardAddresses = "addresses"
 )
 
 // Guards lists them in the order in which they are shown.
-var Guards = []string{GuardDeactivations, GuardRoleLosses, GuardInvites}
+var Guards = []string{GuardDeactivations, GuardRoleLosses, GuardInvites, GuardAddresses}
 
 // initialLoad is how long after a tenant's first create invites are not
 // limited.
@@ -43,6 +45,7 @@ func (w *workspace) guardOf(guard string) tenantconfig.Guard {
 	g := w.config.Guards
 	return map[string]tenantconfig.Guard{
 		GuardDeactivations: g.Deactivations, GuardRoleLosses: g.RoleLosses, GuardInvites: g.Invites,
+		GuardAddresses: g.Addresses,
 	}[guard]
 }
 
@@ -156,6 +159,7 @@ var guardWords = map[string]string{
 	GuardDeactivations: "deactivations and removals",
 	GuardRoleLosses:    "losses of a role through groups",
 	GuardInvites:       "invites",
+	GuardAddresses:     "changes of user names and addresses",
 }
 
 // held turns a *heldError into the answer for it: nothing was changed, and the
@@ -202,15 +206,52 @@ func (k *changing) mayTouch(ctx context.Context) error {
 	if k.roles {
 		return nil // the change of the group was judged
 	}
-	if ends := k.leaving || !k.want.Active; ends && len(k.run.cur.AccessIn(k.pol.Organizations)) > 0 {
-		if err := k.s.take(ctx, k.w, GuardDeactivations, k.rec.row.ID); err != nil {
+	for _, guard := range k.guards(steps) {
+		if err := k.s.take(ctx, k.w, guard, k.rec.row.ID); err != nil {
 			return err
 		}
 	}
-	if invites(steps) {
-		return k.s.take(ctx, k.w, GuardInvites, k.rec.row.ID)
-	}
 	return nil
+}
+
+// guards are those that the change has to pass. Who loses access has no need to
+// be counted twice: Entra renames whoever it deletes.
+func (k *changing) guards(steps []mapping.Step) []string {
+	if k.leavesOrganizations() {
+		return []string{GuardDeactivations}
+	}
+	var guards []string
+	if k.rec.row.Managed && k.want.Active && k.readdressed(steps) {
+		guards = append(guards, GuardAddresses)
+	}
+	if invites(steps) {
+		guards = append(guards, GuardInvites)
+	}
+	return guards
+}
+
+// leavesOrganizations reports whether somebody who has access somewhere is not
+// to have it there.
+func (k *changing) leavesOrganizations() bool {
+	access := k.run.cur.AccessIn(k.pol.Organizations)
+	if k.leaving || !k.want.Active {
+		return len(access) > 0
+	}
+	return slices.ContainsFunc(access, func(org int64) bool {
+		return !slices.Contains(k.want.Organizations, org) && !slices.Contains(k.want.Untouched, org)
+	})
+}
+
+// readdressed reports whether the person gets another user name, or another
+// address upstream.
+func (k *changing) readdressed(steps []mapping.Step) bool {
+	if scim.Fold(k.before.UserName) != scim.Fold(k.after.UserName) {
+		return true
+	}
+	address := scim.Fold(k.run.cur.Email)
+	return slices.ContainsFunc(steps, func(s mapping.Step) bool {
+		return slices.Contains(s.Fields, "email") || s.Email != "" && address != "" && scim.Fold(s.Email) != address
+	})
 }
 
 func invites(steps []mapping.Step) bool {

@@ -266,7 +266,7 @@ rules:
   - {match: Administrators, role: Administrator}
   - {match: Managers, role: Manager}
   - {match: Analysts, role: Analyst}
-guards: {deactivations: off, role_losses: off, invites: off}
+guards: {deactivations: off, role_losses: off, invites: off, addresses: off}
 `, demoTenant, sandboxURL, sandboxClient), func(string) (string, bool) { return sandboxSecret, true }, os.ReadFile)
 	if err != nil {
 		return "", err

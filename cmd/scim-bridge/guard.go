@@ -25,9 +25,10 @@ func (c *cli) tenantGuard() *cobra.Command {
 		Use: "guard", Short: "Look at a tenant's limits, or lift them: show, release",
 		Long: `A guard limits what an identity provider can do in a short time: deactivations
 (and removals of people), role_losses (people who lose a role because groups or
-rules changed) and invites (once the initial load is over). What goes beyond is
-held: it is answered 429 and was not done, and the identity provider sends it
-again. The limits stand under "guards" in tenant.yaml.`,
+rules changed), invites (once the initial load is over) and addresses (people who
+get another user name or e-mail address). What goes beyond is held: it is
+answered 429 and was not done, and the identity provider sends it again. The
+limits stand under "guards" in tenant.yaml.`,
 		Example: `  scim-bridge tenant guard show --tenant acme
   scim-bridge tenant guard release deactivations --tenant acme --for 2h`,
 	}

@@ -30,7 +30,9 @@ type Guards struct {
 	RoleLosses Guard `json:"role_losses"`
 	// Invites bounds invites once the initial load is over. It has no
 	// Percent.
-	Invites   Guard     `json:"invites"`
+	Invites Guard `json:"invites"`
+	// Addresses bounds how many people get another user name or address.
+	Addresses Guard     `json:"addresses"`
 	Protected Protected `json:"protected,omitzero"`
 }
 
@@ -71,6 +73,7 @@ func defaultGuards() Guards {
 		Deactivations: Guard{Limit: 10, Percent: 20, Window: time.Hour},
 		RoleLosses:    Guard{Limit: 10, Percent: 20, Window: time.Hour},
 		Invites:       Guard{Limit: 500, Window: time.Hour},
+		Addresses:     Guard{Limit: 10, Percent: 10, Window: time.Hour},
 	}
 }
 
@@ -79,6 +82,7 @@ func (r *reader) guards(g *Guards) value {
 		"deactivations": r.guard(&g.Deactivations, true),
 		"role_losses":   r.guard(&g.RoleLosses, true),
 		"invites":       r.guard(&g.Invites, false),
+		"addresses":     r.guard(&g.Addresses, true),
 		"protected": r.object(map[string]value{
 			"user_ids": r.integers(&g.Protected.UserIDs),
 			"emails":   r.texts(&g.Protected.Emails),

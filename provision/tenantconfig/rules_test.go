@@ -225,7 +225,7 @@ func TestStoredForm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"guards":{"deactivations":"off","role_losses":{"limit":10,"percent":20,"window":"1h0m0s"},"invites":{"limit":500,"window":"1h30m0s"}},` +
+	want := `{"guards":{"deactivations":"off","role_losses":{"limit":10,"percent":20,"window":"1h0m0s"},"invites":{"limit":500,"window":"1h30m0s"},"addresses":{"limit":10,"percent":10,"window":"1h0m0s"}},` +
 		`"invites":{"resend_expired":3},` +
 		`"rules":[{"match":{"glob":"a*"},"when":"len(roles) \u003c 2","role":"A","organizations":[114]},{"match":{"exact":"b"},"role":"B"}]}`
 	if d := cmp.Diff(want, string(got)); d != "" {
