@@ -79,6 +79,9 @@ type Situation struct {
 	// ResendExpired says that an invite which expired is to be sent again,
 	// though nothing else is due.
 	ResendExpired bool
+	// Unraised are organizations in which upstream refused to give a higher
+	// role: what is held there stays, for now.
+	Unraised []int64
 }
 
 // Plan leads from cur to want. It is empty when nothing is to be done, and
@@ -108,7 +111,7 @@ func (p *Policy) Plan(cur Account, want Desire, s Situation) Plan {
 	default: // only a pending invite can be written to
 		refused = append(refused, fields...)
 	}
-	lower, raise := p.regrade(cur, want)
+	lower, raise := p.regrade(cur, want, s)
 	steps = append(steps, lower...)
 	admission := append(p.admit(cur, want, s), raise...)
 	if cur.visibleIn(p.Organizations) {

@@ -94,6 +94,14 @@ func (p *Policy) Lower(a, b int64) int64 {
 	return a
 }
 
+// Heavier is that of two roles, by id, which has the greater weight.
+func (p *Policy) Heavier(a, b int64) int64 {
+	if p.weight(a) < p.weight(b) {
+		return b
+	}
+	return a
+}
+
 // Owns reports whether an address is in one of the verified domains.
 func (p *Policy) Owns(email string) bool {
 	_, domain, ok := strings.Cut(scim.Fold(email), "@")

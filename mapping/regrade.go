@@ -6,9 +6,12 @@ import "slices"
 // lowered, which come before anything is given, and those to be raised. Roles
 // of suspended memberships wait until access comes back; an invite that has
 // not become an account carries the lowest role due.
-func (p *Policy) regrade(cur Account, want Desire) (lower, raise []Step) {
+func (p *Policy) regrade(cur Account, want Desire, s Situation) (lower, raise []Step) {
 	if cur.UserID == 0 {
-		return p.regradeInvite(cur, want)
+		if lower, raise = p.regradeInvite(cur, want); len(s.Unraised) > 0 {
+			raise = nil
+		}
+		return lower, raise
 	}
 	for _, due := range want.Roles {
 		m, member := cur.membership(due.OrganizationID)
@@ -16,10 +19,11 @@ func (p *Policy) regrade(cur Account, want Desire) (lower, raise []Step) {
 			continue
 		}
 		step := Step{Kind: StepSetRole, Organizations: []int64{due.OrganizationID}, RoleID: due.Role.ID}
-		if p.weight(m.RoleID) < due.Role.Weight {
-			raise = append(raise, step)
-		} else {
+		switch {
+		case p.weight(m.RoleID) >= due.Role.Weight:
 			lower = append(lower, step)
+		case !slices.Contains(s.Unraised, due.OrganizationID):
+			raise = append(raise, step)
 		}
 	}
 	return lower, raise
@@ -42,6 +46,22 @@ func (p *Policy) regradeInvite(cur Account, want Desire) (lower, raise []Step) {
 		return nil, step
 	}
 	return step, nil
+}
+
+// Raises reports whether a step gives somebody whom upstream shows as cur a
+// higher role than is held there.
+func (p *Policy) Raises(cur Account, s Step) bool {
+	r, known := p.role(s.RoleID)
+	switch {
+	case !known:
+		return false
+	case s.Kind == StepUpdateInvite:
+		return cur.Invite != nil && p.weight(cur.Invite.RoleID) < r.Weight
+	case s.Kind == StepSetRole:
+		m, member := cur.membership(s.Organizations[0])
+		return member && p.weight(m.RoleID) < r.Weight
+	}
+	return false
 }
 
 // TakesAway reports whether steps leave somebody whom upstream shows as cur

@@ -206,7 +206,7 @@ func (p *Policy) Protects(a Account) (bool, string) {
 	case p.Protected.Weight > 0:
 		for _, m := range a.Memberships {
 			if r, ok := p.role(m.RoleID); ok && r.Weight >= p.Protected.Weight && slices.Contains(p.Organizations, m.OrganizationID) {
-				return true, fmt.Sprintf("accounts with the role %s are protected", r.Name)
+				return true, fmt.Sprintf("the account is protected by its role %s", r.Name)
 			}
 		}
 	}

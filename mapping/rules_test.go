@@ -307,7 +307,7 @@ func TestProtects(t *testing.T) {
 		{name: "by id", policy: p, cur: jay(4021, "jay@example.com"), wantWhy: "account 4021 is protected"},
 		{name: "by address, any case", policy: p, cur: jay(1, "Root@Example.com"), wantWhy: `the account of "Root@Example.com" is protected`},
 		{name: "an invite, by address", policy: p, cur: mapping.Account{Email: "root@example.com", Invite: &mapping.Invite{ID: "inv_1"}}, wantWhy: "root@example.com"},
-		{name: "by the role", policy: p, cur: jay(1, "", member(114, 2, "active")), wantWhy: "accounts with the role Administrator are protected"},
+		{name: "by the role", policy: p, cur: jay(1, "", member(114, 2, "active")), wantWhy: "the account is protected by its role Administrator"},
 		{name: "by a higher role, suspended too", policy: p, cur: jay(1, "", member(113, 5, "active"), member(114, 1, "suspended")), wantWhy: "role Owner"},
 		{name: "not by a role elsewhere", policy: p, cur: jay(1, "", member(200, 1, "active"))},
 		{name: "not by a role that nobody lists", policy: p, cur: jay(1, "", member(113, 99, "active"))},

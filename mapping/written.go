@@ -11,6 +11,9 @@ type Written struct {
 	Granted []int64 `json:"granted,omitempty"`
 	// KeptOut are those that only the lack of a group kept the person out of.
 	KeptOut []int64 `json:"kept_out,omitempty"`
+	// Organizations are those that gave or offered access, except what a rule
+	// added.
+	Organizations []int64 `json:"organizations,omitempty"`
 	// Withheld says that only the lack of a group kept the person out.
 	Withheld bool `json:"withheld,omitzero"`
 	// Resent counts how often an expired invite was sent again since the
@@ -92,5 +95,6 @@ func (w Written) Gave(want Desire, cur Account) Written {
 		next.Roles = append(next.Roles, WrittenRole{org, role})
 	}
 	next.Granted, next.KeptOut = slices.Clone(want.Granted), slices.Clone(want.KeptOut)
+	next.Organizations = without(cur.AccessIn(want.Organizations), want.Granted)
 	return next
 }

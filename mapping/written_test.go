@@ -105,11 +105,35 @@ func TestGave(t *testing.T) {
 			t.Parallel()
 			before := clone(t, tt.written)
 			got := tt.written.Gave(tt.want, tt.cur)
+			got.Organizations = nil // TestGaveOrganizations
 			if diff := cmp.Diff(tt.after, got); diff != "" {
 				t.Fatalf("-want +got:\n%s", diff)
 			}
 			if diff := cmp.Diff(before, tt.written); diff != "" {
 				t.Fatalf("what was written before was changed:\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestGaveOrganizations(t *testing.T) {
+	was := mapping.Written{Organizations: []int64{114}}
+	for _, tt := range []struct {
+		name string
+		want mapping.Desire
+		cur  mapping.Account
+		orgs []int64
+	}{
+		{name: "what is held and offered", want: due(in(113, 114)), cur: account(member(113, 3, "active"), member(114, 3, "invited")), orgs: []int64{113, 114}},
+		{name: "not what is suspended", want: due(in(113, 114)), cur: account(member(113, 3, "active"), member(114, 3, "suspended")), orgs: []int64{113}},
+		{name: "not what others hold", want: due(in(113, 114)), cur: account(member(113, 3, "active"), member(200, 3, "active")), orgs: []int64{113}},
+		{name: "not what a rule adds", want: due(func(d *mapping.Desire) { d.Granted = []int64{114} }), cur: account(member(113, 3, "active"), member(114, 3, "active")), orgs: []int64{113}},
+		{name: "inactive: as it was", want: due(func(d *mapping.Desire) { d.Active = false }), cur: account(member(113, 3, "suspended")), orgs: []int64{114}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if diff := cmp.Diff(tt.orgs, was.Gave(tt.want, tt.cur).Organizations); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
 			}
 		})
 	}

@@ -39,6 +39,9 @@ type change struct {
 	// an event, nothing to do leaves none. group is the group's id; "": none.
 	roles bool
 	group string
+	// restoring says that organizations come back that gave access when we wrote
+	// last, whoever took them away.
+	restoring bool
 	// resend says that an expired invite is to be sent again.
 	resend bool
 }
@@ -193,7 +196,7 @@ func (k *changing) begin(ctx context.Context) error {
 		return err
 	}
 	k.run = &run{s: k.s, w: k.w, pol: k.pol, cl: k.cl, cur: k.rec.seen.Clone(), ours: k.was != nil, intentAt: k.wasSince, observe: k.look}
-	k.run.ahead = k.foresee
+	k.run.ahead, k.run.trails = k.foresee, !k.roles && !k.restoring
 	k.run.situation.ResendExpired = k.resend
 	if k.was != nil {
 		k.run.since = k.was.Since
@@ -214,11 +217,28 @@ func (k *changing) look(ctx context.Context) (mapping.Account, error) {
 	if err != nil {
 		return mapping.Account{}, err
 	}
-	probe := &run{s: k.s, w: k.w, cur: acc}
+	probe := &run{s: k.s, w: k.w, cur: k.unstale(rec, acc)}
 	if err := probe.completeInvite(ctx); err != nil {
 		return mapping.Account{}, err
 	}
 	return probe.cur, nil
+}
+
+// unstale is acc as it may be where an invite, which does not tell when it was
+// changed, was read soon after our own write: as we left it, with the heavier of
+// the roles, for the answer to a write may have been lost. To lower a role that
+// is lowered already does no harm.
+func (k *changing) unstale(rec *record, acc mapping.Account) mapping.Account {
+	ours, now := rec.seen.Invite, acc.Invite
+	if !k.s.settling(rec) || acc.UserID != 0 || rec.seen.UserID != 0 || ours == nil || now == nil || ours.ID != now.ID || ours.State != now.State {
+		return acc
+	}
+	acc = acc.Clone()
+	acc.Invite.OrganizationIDs = slices.Clone(ours.OrganizationIDs)
+	if ours.RoleID != 0 && now.RoleID != 0 {
+		acc.Invite.RoleID = k.pol.Heavier(ours.RoleID, now.RoleID)
+	}
+	return acc
 }
 
 // refresh makes cur what upstream shows now.
@@ -264,11 +284,12 @@ func (k *changing) decide(ctx context.Context) error {
 	return k.admit()
 }
 
-// mayTrust reports whether what was last seen may be planned from at all.
+// mayTrust reports whether what was last seen may be planned from at all. Where
+// the client says nothing, it must not be taken for what the client wants.
 func (k *changing) mayTrust() bool {
 	p := k.rec.row
 	age := k.s.now().Sub(p.LastSeenAt)
-	return p.Managed && k.was == nil && len(k.pre.IfMatch) == 0 && len(k.pre.IfNoneMatch) == 0 &&
+	return p.Managed && (!k.roles || k.group != "") && k.was == nil && len(k.pre.IfMatch) == 0 && len(k.pre.IfNoneMatch) == 0 &&
 		age >= 0 && age < 2*k.s.opts.DirectoryInterval && !k.rec.seen.UpdatedAt.IsZero()
 }
 
@@ -305,7 +326,11 @@ func (k *changing) plan() mapping.Plan {
 	if k.force {
 		return mapping.Plan{}
 	}
-	return k.pol.Plan(k.run.cur, k.want, k.run.situation)
+	want := k.want
+	if k.group != "" && k.run.cur.Exists() {
+		want.Profile = k.run.cur.Profile() // a group says nothing of it
+	}
+	return k.pol.Plan(k.run.cur, want, k.run.situation)
 }
 
 // understand makes the new state from what the client sees.
@@ -318,7 +343,7 @@ func (k *changing) understand() error {
 		active := k.was.Active || k.was.Withheld
 		view.Active = &active
 	}
-	if k.roles {
+	if k.roles || k.resend {
 		if err := k.neverActivate(view); err != nil {
 			return err
 		}
@@ -343,14 +368,14 @@ func (k *changing) understand() error {
 	if k.was != nil {
 		past.Restore = k.was.Organizations
 	}
+	if k.restoring {
+		past.Restore = append(slices.Clone(past.Restore), k.rec.written.Organizations...)
+	}
 	if k.want, err = k.pol.DesireOf(k.after, k.run.cur, past); err != nil {
 		return err
 	}
 	if protected, _ := k.pol.Protects(k.run.cur); protected {
 		k.want.Roles = nil
-	}
-	if k.group != "" && k.run.cur.Exists() {
-		k.want.Profile = k.run.cur.Profile() // a group says nothing of it
 	}
 	return k.traced()
 }

@@ -76,10 +76,10 @@ func commitContext(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // insert commits a new person with its event, in place of an unmanaged row
 // that the scan may have made of the same account meanwhile.
-func (s *Service) insert(ctx context.Context, cl *claim, w *workspace, r *record, e *store.Event, intent string) error {
+func (s *Service) insert(ctx context.Context, cl *claim, run *run, r *record, e *store.Event, intent string) error {
 	ctx, cancel := commitContext(ctx)
 	defer cancel()
-	p := r.row
+	p, w := r.row, run.w
 	derived := p.ID
 	err := s.store.Update(ctx, func(tx store.Tx) error {
 		p.ID, p.Version = derived, 0
@@ -92,6 +92,9 @@ func (s *Service) insert(ctx context.Context, cl *claim, w *workspace, r *record
 			}
 		}
 		if err := place(ctx, tx, p); err != nil {
+			return err
+		}
+		if err := s.raiseLater(tx, p, run); err != nil {
 			return err
 		}
 		if !w.began.Load() {
@@ -159,11 +162,24 @@ func (k *changing) save(ctx context.Context, p *store.Person, e *store.Event, ch
 			write = tx.UpdatePerson
 		}
 		// The person before its work, as a change of a group locks them.
-		if err := write(p); err != nil || k.work == 0 {
+		if err := write(p); err != nil {
 			return err
 		}
-		return tx.EndRoleWork(p.Tenant, p.ID, k.work)
+		if k.work > 0 {
+			if err := tx.EndRoleWork(p.Tenant, p.ID, k.work); err != nil {
+				return err
+			}
+		}
+		return k.s.raiseLater(tx, p, k.run)
 	})
+}
+
+// raiseLater leaves role work where upstream refused to give a higher role.
+func (s *Service) raiseLater(tx store.Tx, p *store.Person, r *run) error {
+	if len(r.situation.Unraised) == 0 {
+		return nil
+	}
+	return tx.PutRoleWork([]store.RoleWork{s.roleWorkOf(p)})
 }
 
 // bury commits a deletion with its event. learned says that p names an account

@@ -207,7 +207,7 @@ func (k *creation) carryOut(ctx context.Context) (*scim.User, error) {
 			return nil, err
 		}
 	}
-	r := &run{s: k.s, w: k.w, pol: k.pol, cl: k.cl, ours: k.ours, since: k.since, made: k.made}
+	r := &run{s: k.s, w: k.w, pol: k.pol, cl: k.cl, ours: k.ours, since: k.since, made: k.made, trails: true}
 	if k.userID != 0 {
 		r.cur, r.created = mapping.Account{UserID: k.userID, State: mapping.AccountActive, Email: k.want.Profile.Email}, true
 	}
@@ -280,7 +280,7 @@ func (k *creation) commit(ctx context.Context, r *run, plan mapping.Plan) (*scim
 	if err != nil {
 		return nil, err
 	}
-	if err := k.s.insert(ctx, k.cl, k.w, rec, e, k.intent); err != nil {
+	if err := k.s.insert(ctx, k.cl, r, rec, e, k.intent); err != nil {
 		return nil, k.conflict(ctx, err)
 	}
 	k.s.remap(ctx, nil, row)

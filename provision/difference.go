@@ -95,7 +95,7 @@ func (s *Service) compare(pol *mapping.Policy, r *record) (*comparison, error) {
 		r = &gone
 	}
 	c := &comparison{pol: pol, r: r}
-	c.want, err = pol.DesireOf(u, r.seen, mapping.Past{Written: r.written, Groups: r.groups})
+	c.want, err = pol.DesireOf(u, r.seen, mapping.Past{Written: r.written, Groups: r.groups, Restore: r.written.Organizations})
 	if refused, ok := errors.AsType[*scim.Error](err); ok {
 		c.add(Difference{Field: FieldUser, Reason: "what the client said is not possible any more: " + refused.Detail})
 		return c, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/go-json-experiment/json"
@@ -48,7 +49,7 @@ func (s *Service) follow(ctx context.Context, w *workspace, progress func(done, 
 	if err != nil {
 		return err
 	}
-	if err := s.takeBack(ctx, w); err != nil {
+	if err := s.takeBack(ctx, w, pol); err != nil {
 		return err
 	}
 	pace := rate.NewLimiter(followRate, 1)
@@ -120,6 +121,9 @@ func (s *Service) noteLate(ctx context.Context, tx store.Tx, w *workspace, acc m
 	if err != nil || len(dead) == 0 || dead[0].UserID == acc.UserID {
 		return false, err
 	}
+	if said, err := s.saidToGo(ctx, tx, w.slug, dead[0].ID); err != nil || !said {
+		return false, err
+	}
 	once := "late:" + strconv.FormatInt(acc.UserID, 10)
 	if at, err := tx.First(ctx, w.slug, once); err != nil || !at.IsZero() {
 		return false, err
@@ -131,8 +135,18 @@ func (s *Service) noteLate(ctx context.Context, tx store.Tx, w *workspace, acc m
 	return true, tx.PutIntent(&store.Intent{Tenant: w.slug, Key: once, Kind: intentLate, Payload: payload, CreatedAt: s.now()})
 }
 
-// takeBack takes away what was accepted too late.
-func (s *Service) takeBack(ctx context.Context, w *workspace) error {
+// saidToGo reports whether the client deleted the person: others end because
+// upstream had nothing of them any more.
+func (s *Service) saidToGo(ctx context.Context, rd store.Reader, tenant, id string) (bool, error) {
+	events, err := rd.Events(ctx, store.EventQuery{Tenant: tenant, ResourceID: id, Newest: true})
+	return slices.ContainsFunc(events, func(e *store.Event) bool {
+		return e.Action == "user.delete" && e.Outcome == store.OutcomeOK
+	}), err
+}
+
+// takeBack takes away what was accepted too late. What keeps one account from
+// that keeps nobody else, and is tried again after the next scan.
+func (s *Service) takeBack(ctx context.Context, w *workspace, pol *mapping.Policy) error {
 	intents, err := s.store.Intents(ctx, w.slug, s.now().Add(1), sweepLimit)
 	if err != nil {
 		return err
@@ -145,23 +159,20 @@ func (s *Service) takeBack(ctx context.Context, w *workspace) error {
 		if err := json.Unmarshal(i.Payload, &late); err != nil {
 			return err
 		}
-		if err := s.takeBackFrom(ctx, w, i, late); err != nil {
-			return err
+		err := s.takeBackFrom(ctx, w, pol, i, late)
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err != nil:
+			s.log.WarnContext(ctx, "a late acceptance is taken back later", "tenant", w.slug, "person", late.PersonID, "user_id", late.UserID, "err", err)
 		}
 	}
 	return nil
 }
 
-func (s *Service) takeBackFrom(ctx context.Context, w *workspace, i *store.Intent, late lateIntent) error {
-	steps := []string{describe(mapping.Step{Kind: mapping.StepDeactivate, Organizations: late.Organizations})}
-	_, err := w.client.DeactivateUser(ctx, late.UserID, late.Organizations)
-	for _, org := range late.Organizations {
-		if err == nil {
-			steps = append(steps, describe(mapping.Step{Kind: mapping.StepRemove, Organizations: []int64{org}}))
-			err = w.client.RemoveUser(ctx, late.UserID, org)
-		}
-	}
-	if err != nil && !isNotFound(err) {
+func (s *Service) takeBackFrom(ctx context.Context, w *workspace, pol *mapping.Policy, i *store.Intent, late lateIntent) error {
+	steps, why, err := s.takeAccess(ctx, w, pol, late)
+	if err != nil {
 		return err
 	}
 	return s.store.Update(ctx, func(tx store.Tx) error {
@@ -176,7 +187,45 @@ func (s *Service) takeBackFrom(ctx context.Context, w *workspace, i *store.Inten
 		if err != nil {
 			return err
 		}
-		e.Detail = "an invite of a deleted user was accepted: the access was taken back"
+		e.Detail = "an invite of a deleted user was accepted: " + why
 		return tx.AppendEvent(e)
 	})
+}
+
+// takeAccess takes an account out of the organizations that hold it because of a
+// late acceptance, unless it is protected or a person's by now. why says what
+// became of it.
+func (s *Service) takeAccess(ctx context.Context, w *workspace, pol *mapping.Policy, late lateIntent) (steps []string, why string, err error) {
+	if p, err := s.store.PersonByUserID(ctx, w.slug, late.UserID); !errors.Is(err, store.ErrNotFound) {
+		if err != nil {
+			return nil, "", err
+		}
+		return nil, "the account is that of user " + p.ID + " now and stays", nil
+	}
+	const done = "the access was taken back"
+	a, err := w.client.GetUser(ctx, late.UserID)
+	if isNotFound(err) {
+		return nil, done, nil
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	acc := accountOf(a, w.organizations, nil, s.now())
+	if protected, why := pol.Protects(acc); protected {
+		return nil, why + " and stays", nil
+	}
+	if access := acc.AccessIn(late.Organizations); len(access) > 0 {
+		steps = append(steps, describe(mapping.Step{Kind: mapping.StepDeactivate, Organizations: access}))
+		_, err = w.client.DeactivateUser(ctx, late.UserID, access)
+	}
+	for _, org := range acc.HeldIn(late.Organizations) {
+		if err == nil {
+			steps = append(steps, describe(mapping.Step{Kind: mapping.StepRemove, Organizations: []int64{org}}))
+			err = w.client.RemoveUser(ctx, late.UserID, org)
+		}
+	}
+	if isNotFound(err) {
+		err = nil
+	}
+	return steps, done, err
 }

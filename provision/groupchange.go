@@ -3,6 +3,7 @@ package provision
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -150,15 +151,17 @@ func (k *regrouping) resolve(ctx context.Context) error {
 	k.known = map[string]string{}
 	var unknown string
 	for _, m := range k.members {
-		found, err := k.s.store.PersonsByID(ctx, k.c.Tenant, m.Values)
-		if err != nil {
-			return err
-		}
-		for _, v := range m.Values {
-			if p := found[v]; p != nil {
-				k.known[v] = p.ID
-			} else if m.Op != scim.MemberRemove && unknown == "" {
-				unknown = v
+		for part := range slices.Chunk(m.Values, chunk) {
+			found, err := k.s.store.PersonsByID(ctx, k.c.Tenant, part)
+			if err != nil {
+				return err
+			}
+			for _, v := range part {
+				if p := found[v]; p != nil {
+					k.known[v] = p.ID
+				} else if m.Op != scim.MemberRemove && unknown == "" {
+					unknown = v
+				}
 			}
 		}
 	}
@@ -318,13 +321,18 @@ func (k *regrouping) unwant(ctx context.Context, tx store.Tx, f *scim.Filter, wa
 			}
 		}
 	}
-	people, err := tx.PersonsByID(ctx, k.c.Tenant, sortedKeys(wanted))
-	for id, p := range people {
-		if wanted[id] && matches(store.Member{PersonID: id, UserName: p.UserName}) {
-			wanted[id] = false
+	for part := range slices.Chunk(sortedKeys(wanted), chunk) {
+		people, err := tx.PersonsByID(ctx, k.c.Tenant, part)
+		if err != nil {
+			return err
+		}
+		for id, p := range people {
+			if wanted[id] && matches(store.Member{PersonID: id, UserName: p.UserName}) {
+				wanted[id] = false
+			}
 		}
 	}
-	return err
+	return nil
 }
 
 // write stores the group and its members.

@@ -263,6 +263,29 @@ func TestDeactivationGuard(t *testing.T) {
 	s.Must(200, "PATCH", "/Users/"+ids[3], setActive(false))
 }
 
+// A role that the credential may not give stands in the way of nothing else.
+func TestRefusedRoleStopsNothingElse(t *testing.T) {
+	t.Parallel()
+	s := bridgetest.Start(t, bridgetest.Config{Tenant: []string{"ceiling: Owner", "rules: [{match: Boss, role: Owner}]"}})
+	ana := person(s, "ana@example.com")
+	accept(t, s, "ana@example.com")
+	s.Must(201, "POST", "/Groups", group("Boss", ana))
+	s.Must(200, "PATCH", "/Users/"+ana, bridgetest.PatchOp(`{"op":"replace","path":"name.givenName","value":"Zed"}`))
+	equal(t, "name", s.Sandbox.State().Account("ana@example.com").FirstName, "Zed")
+	s.Must(200, "PATCH", "/Users/"+ana, setActive(false))
+	equal(t, "access", fmt.Sprint(access(s, "ana@example.com")), "[]")
+	r := s.Must(200, "PATCH", "/Users/"+ana, setActive(true))
+	equal(t, "upstream", held(s, "ana@example.com"), "113:5 114:5")
+	equal(t, "because", r.Extension()["effectiveRole"].(map[string]any)["because"], any(`held upstream; due is Owner (rules[0]: group "Boss")`))
+}
+
+func TestDefaultRoleAboveTheCeiling(t *testing.T) {
+	t.Parallel()
+	s := bridgetest.Start(t, bridgetest.Config{NoScan: true, Idle: true})
+	s.Apply(strings.Replace(bridgetest.Tenant("acme", s.UpstreamURL), "default_role: Viewer", "default_role: Owner", 1))
+	eventually(t, "status", func() string { return fmt.Sprint(s.Do("GET", "/Roles", "").Status) }, "503")
+}
+
 func TestAddressGuard(t *testing.T) {
 	t.Parallel()
 	s := bridgetest.Start(t, bridgetest.Config{Tenant: []string{"guards: {addresses: {limit: 1, percent: 0, window: 1h}, deactivations: {limit: 1, percent: 0, window: 1h}}"}})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -111,6 +112,17 @@ func (e *heldError) Error() string {
 	return fmt.Sprintf("provision: the guard %s holds %d subjects", e.guard, len(e.subjects))
 }
 
+// shortly is a duration without the units that are zero: "1h", "90m".
+func shortly(d time.Duration) string {
+	text := d.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(text, zero) {
+			text = text[:len(text)-len(zero)+1]
+		}
+	}
+	return text
+}
+
 func isHeld(err error) bool {
 	_, ok := errors.AsType[*heldError](err)
 	return ok
@@ -157,9 +169,9 @@ func (s *Service) loading(ctx context.Context, w *workspace) (bool, error) {
 // guardWords say what each guard counts.
 var guardWords = map[string]string{
 	GuardDeactivations: "deactivations and removals",
-	GuardRoleLosses:    "losses of a role through groups",
+	GuardRoleLosses:    "people who lose a role through groups",
 	GuardInvites:       "invites",
-	GuardAddresses:     "changes of user names and addresses",
+	GuardAddresses:     "people with another user name or address",
 }
 
 // held turns a *heldError into the answer for it: nothing was changed, and the
@@ -189,8 +201,8 @@ func (s *Service) held(ctx context.Context, w *workspace, err error) error {
 	}
 	s.log.WarnContext(ctx, "a guard holds changes", "tenant", w.slug, "guard", h.guard, "held", len(h.subjects), "used", use.Used, "limit", h.most)
 	return scim.TooManyRequests(min(max(after, time.Minute), time.Hour),
-		"held, nothing was changed: %d more %s would follow %d within %s, and this tenant allows %s; if they are meant, an operator lets them pass with: scim-bridge tenant guard release --tenant %s %s",
-		len(h.subjects), guardWords[h.guard], use.Used, h.Window, allowed, w.slug, h.guard).Because(h)
+		"held, nothing was changed: this tenant allows %s %s within %s, %d passed and this would be %d more; if they are meant, an operator lets them pass with: scim-bridge tenant guard release --tenant %s %s",
+		allowed, guardWords[h.guard], shortly(h.Window), use.Used, len(h.subjects), w.slug, h.guard).Because(h)
 }
 
 // mayTouch refuses what would touch a protected account and holds what goes
@@ -201,7 +213,7 @@ func (k *changing) mayTouch(ctx context.Context) error {
 		steps = k.pol.PlanRemoval(k.run.cur).Steps
 	}
 	if protected, why := k.pol.Protects(k.run.cur); protected && (len(steps) > 0 || k.leaving || k.adopting && !k.force) {
-		return scim.Forbidden("%s and is changed by nobody but its owners at Share A Refund: unassign it in the identity provider, or have an operator take it out of guards.protected in tenant.yaml", why)
+		return scim.Forbidden("%s, and is changed at Share A Refund alone: unassign it in the identity provider, or have an operator take it out of guards.protected in tenant.yaml", why)
 	}
 	if k.roles {
 		return nil // the change of the group was judged

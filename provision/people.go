@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -40,6 +41,9 @@ type PersonReport struct {
 	Groups     []mapping.Group `json:"groups,omitempty"`
 	Roles      []RoleReport    `json:"roles,omitempty"`
 	NotApplied []string        `json:"not_applied,omitempty"`
+	// Withheld says why somebody who is to be active has no access; "" where that
+	// is not so.
+	Withheld string `json:"withheld,omitempty"`
 	// Adoptable says whether a client's first write may take the account
 	// over; AdoptableWhy says why not.
 	Adoptable    bool   `json:"adoptable"`
@@ -135,6 +139,9 @@ func (s *Service) report(pol *mapping.Policy, r *record, acc mapping.Account) (*
 	}
 	if e := mapping.Extension(u); e != nil {
 		rep.NotApplied = e.NotApplied
+		if slices.Contains(e.NotApplied, "active") {
+			rep.Withheld = "in no group that gives access, and the tenant has require_group"
+		}
 		for _, m := range e.Memberships {
 			rep.Roles = append(rep.Roles, RoleReport{*m.OrganizationID, m.RoleName, m.State, m.Because})
 		}

@@ -33,6 +33,9 @@ type ReconcileReport struct {
 	// them of whom anything differs.
 	People    int `json:"people"`
 	Differing int `json:"differing"`
+	// Recent counts those whom we wrote less than a minute before upstream was
+	// read: what it shows of them may be older, so they were not compared.
+	Recent int `json:"recent"`
 	// Found counts the differences, Restored those that are none any more, and
 	// Left the others.
 	Found    int `json:"found"`
@@ -120,6 +123,9 @@ func (k *reconciling) run(ctx context.Context) error {
 			return err
 		}
 		k.at.ScannedAt = d.StartedAt
+		if _, err := k.s.store.EnqueueJob(ctx, store.Job{Tenant: k.w.slug, Kind: jobInvites}); err != nil {
+			return err
+		}
 	}
 	if k.total, err = k.s.store.CountPersons(ctx, k.w.slug); err != nil {
 		return err
@@ -228,8 +234,21 @@ func (k *reconciling) judge(ctx context.Context, rows []*store.Person) error {
 		k.note()
 		return err
 	}
-	k.at.Report.People += len(rows)
+	for _, p := range rows {
+		if k.recent(p) {
+			k.at.Report.Recent++
+		} else {
+			k.at.Report.People++
+		}
+	}
 	return nil
+}
+
+// recent reports whether a person was written so shortly before upstream was
+// read that what it showed may be older.
+func (k *reconciling) recent(p *store.Person) bool {
+	before := k.at.ScannedAt.Sub(p.LastWrittenAt)
+	return !p.LastWrittenAt.IsZero() && before >= 0 && before < k.s.opts.Settle
 }
 
 // compare finds those of the persons of whom anything differs.
@@ -238,6 +257,7 @@ func (k *reconciling) compare(ctx context.Context, rows []*store.Person) ([]*com
 	if err != nil {
 		return nil, err
 	}
+	part = slices.DeleteFunc(part, func(r *record) bool { return k.recent(r.row) })
 	var found []*comparison
 	for _, r := range part {
 		c, err := k.s.compare(k.pol, r)

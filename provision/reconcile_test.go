@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -251,10 +252,11 @@ func TestReconcileGoesOnWhereItStopped(t *testing.T) {
 	if err := <-ended; err == nil {
 		t.Fatal("the interrupted reconciliation succeeded")
 	}
-	jobs, err := s.Store.Jobs(t.Context(), "acme", 1)
+	jobs, err := s.Store.Jobs(t.Context(), "acme", 10)
 	if err != nil {
 		t.Fatal(err)
 	}
+	jobs = slices.DeleteFunc(jobs, func(j *store.Job) bool { return j.Kind != "reconcile" })
 	var p provision.Progress
 	if err := json.Unmarshal(jobs[0].Progress, &p); err != nil {
 		t.Fatal(err)
@@ -347,4 +349,38 @@ func TestReconcileOfRoleWorkAndOfOrganizationsThatARuleGives(t *testing.T) {
 	equal(t, "left", report.Left, 0)
 	equal(t, "roles", held(s, "ana@example.com")+", "+held(s, "ben@example.com"), "113:3, 113:5 114:4")
 	settleRoles(t, s)
+}
+
+// An organization that somebody took away is missed though another one holds
+// the person still, whether or not there are rules.
+func TestReconcileOfOneOrganization(t *testing.T) {
+	for _, state := range []string{"", "suspended"} {
+		t.Run("membership "+state, func(t *testing.T) {
+			t.Parallel()
+			s, c := startAt(t, sandbox.Immediate)
+			person(s, "ana@example.com")
+			accept(t, s, "ana@example.com")
+			c.advance(2 * time.Minute)
+			report, _ := reconcile(t, s, false)
+			equal(t, "before", report.Found, 0)
+			edit(t, s, sandbox.Edit{Email: "ana@example.com", Membership: &sandbox.EditMembership{OrganizationID: 114, State: state}})
+			_, lines := reconcile(t, s, false)
+			want := []string{"ana@example.com access 114: access, access, no access: " + changedUpstream}
+			if diff := cmp.Diff(want, lines); diff != "" {
+				t.Errorf("the differences (-want +got):\n%s", diff)
+			}
+			report, _ = reconcile(t, s, true)
+			equal(t, "restored", report.Restored, 1)
+			equal(t, "access", fmt.Sprint(access(s, "ana@example.com")), "[113 114]")
+		})
+	}
+}
+
+func TestReconcileLeavesOutWhoWasJustWritten(t *testing.T) {
+	t.Parallel()
+	s, _ := startAt(t, sandbox.Immediate)
+	person(s, "ana@example.com")
+	report, _ := reconcile(t, s, false)
+	equal(t, "recent", report.Recent, 1)
+	equal(t, "compared", report.People, 0)
 }

@@ -68,7 +68,7 @@ func (k *reconciling) restoreOne(ctx context.Context, c *comparison) error {
 		}
 	}
 	_, err := s.change(ctx, scim.Caller{Tenant: tenant, Credential: "job:" + jobReconcile}, change{
-		id: id, action: "user.reconcile",
+		id: id, action: "user.reconcile", restoring: true,
 		next: func(view *scim.User) (*scim.User, error) { return s.saidLast(ctx, tenant, id, view) },
 	})
 	if err != nil {

@@ -4,18 +4,20 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/sharearefund/scim-bridge/cmd/scim-bridge/bridge/bridgetest"
+	"github.com/sharearefund/scim-bridge/store"
 	"github.com/sharearefund/scim-bridge/upstream"
 	"github.com/sharearefund/scim-bridge/upstream/sandbox"
 )
 
 // unguarded lets a test take from everybody.
-const unguarded = "guards: {deactivations: off, role_losses: off, invites: off}"
+const unguarded = "guards: {deactivations: off, role_losses: off, invites: off, addresses: off}"
 
 // inBothModesIdle is inBothModes where no job does what a request leaves.
 func inBothModesIdle(t *testing.T, f func(t *testing.T, s *bridgetest.Stack), tenant ...string) {
@@ -330,14 +332,78 @@ func TestExpiredInviteOfADeactivatedPersonIsNotSentAgain(t *testing.T) {
 		if _, err := operator(t, s).ResendInvite(t.Context(), invite); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Sandbox.Edit(sandbox.Edit{Email: "eve@example.com", InviteState: "expired"}); err != nil {
-			t.Fatal(err)
-		}
-		for range 2 {
+		for round := range 3 {
+			if round == 1 {
+				if _, err := s.Sandbox.Edit(sandbox.Edit{Email: "eve@example.com", InviteState: "expired"}); err != nil {
+					t.Fatal(err)
+				}
+			}
 			c.advance(2 * time.Minute)
 			sweep(t, s)
 			eventually(t, "follow-up", func() string { return unfinished(t, s) }, "[]")
 		}
 		equal(t, "mails", mails(s, "eve@example.com"), 2)
 	})
+}
+
+// What upstream refuses to the last owner has changed nothing in the end, in
+// whatever shape it was asked for.
+func TestRefusalForTheLastOwnerChangesNothing(t *testing.T) {
+	for name, leave := range map[string]struct{ method, body string }{
+		"a removal":            {"PATCH", bridgetest.PatchOp(`{"op":"remove","path":"members"}`)},
+		"a name":               {"PATCH", bridgetest.PatchOp(`{"op":"replace","path":"displayName","value":"Former"}`)},
+		"a removal and a name": {"PATCH", bridgetest.PatchOp(`{"op":"replace","value":{"displayName":"Former","members":[]}}`)},
+		"a PUT":                {"PUT", group("Former")},
+		"DELETE":               {"DELETE", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := bridgetest.Config{Sandbox: sandbox.Options{Clients: []sandbox.Client{
+				{ID: "chief", Secret: "acme-secret", Organizations: []int64{113, 114}, Weight: 100},
+			}}}
+			s := documented(t, cfg, "client_id: acme", "client_id: chief", unguarded, "ceiling: Owner", "rules: [{match: Owners, role: Owner}]")
+			ana, ben := acceptedPerson(t, s, "ana@example.com"), acceptedPerson(t, s, "ben@example.com")
+			g := s.Must(201, "POST", "/Groups", group("Owners", ana, ben)).ID()
+			equal(t, "Ben", held(s, "ben@example.com"), "113:1 114:1")
+			// The directory does not know that nobody else is an owner any more.
+			other := holder(t, s, "other@example.com", 1, 113, 114)
+			s.Must(200, "GET", "/Users/"+other, "")
+			for _, email := range []string{"other@example.com", "owner113@sharearefund.example", "owner114@sharearefund.example"} {
+				for _, m := range []int64{113, 114} {
+					if strings.Contains(email, fmt.Sprint(227-m)) {
+						continue
+					}
+					if _, err := s.Sandbox.Edit(sandbox.Edit{Email: email, Role: &sandbox.EditRole{OrganizationID: m, RoleID: 5}}); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			for range 2 {
+				s.Must(403, leave.method, "/Groups/"+g, leave.body)
+				r := s.Must(200, "GET", "/Groups/"+g, "")
+				equal(t, "name", r.JSON("displayName"), any("Owners"))
+				equal(t, "members", len(r.JSON("members").([]any)), 2)
+			}
+			events, err := s.Store.Events(t.Context(), store.EventQuery{Tenant: "acme", ResourceID: g})
+			if err != nil {
+				t.Fatal(err)
+			}
+			restored := slices.DeleteFunc(events, func(e *store.Event) bool { return e.Action != "group.restore" })
+			equal(t, "refusals by upstream", len(restored), 2)
+		})
+	}
+}
+
+// An invite does not tell when it was changed: for a while what we wrote last
+// may not show.
+func TestRoleOfAnInviteIsTakenAwayThoughReadsAreStale(t *testing.T) {
+	t.Parallel()
+	s, c := startAt(t, sandbox.Deferred, append([]string{unguarded}, ruled...)...)
+	ana := person(s, "ana@example.com")
+	c.advance(2 * time.Minute)
+	g := s.Must(201, "POST", "/Groups", group("Managers", ana)).ID()
+	equal(t, "Ana", held(s, "ana@example.com"), "invite [113 114]:3")
+	faults(t, s, sandbox.Rule{Operation: "get_invite", StaleMS: 30_000})
+	s.Must(204, "PATCH", "/Groups/"+g, removeMember(ana))
+	equal(t, "Ana", held(s, "ana@example.com"), "invite [113 114]:5")
 }

@@ -3,15 +3,14 @@ package provision
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/sharearefund/scim-bridge/mapping"
 	"github.com/sharearefund/scim-bridge/scim"
 	"github.com/sharearefund/scim-bridge/store"
-	"github.com/sharearefund/scim-bridge/upstream"
 )
 
 // enqueueRoles asks for a job that does a tenant's role work. When that cannot
@@ -33,28 +32,31 @@ func (s *Service) runRoles(ctx context.Context, w *workspace, progress func(done
 		return err
 	}
 	c := scim.Caller{Tenant: w.slug, Credential: "job:" + jobRoles}
-	for done := 0; ; {
+	var done atomic.Int64
+	for {
 		work, err := s.store.RoleWork(ctx, w.slug, store.RoleWorkQuery{DueBy: s.now(), Limit: roleBatch})
 		if err != nil {
 			return err
 		}
 		if len(work) == 0 {
+			progress(int(done.Load()), int(done.Load()))
 			return nil
 		}
-		last := map[string]store.RoleWork{} // by person
+		last, of := map[string]store.RoleWork{}, map[string]int64{} // by person
 		for _, x := range work {
 			last[x.PersonID] = x
+			of[x.PersonID]++
 		}
-		g, lane := errgroup.WithContext(ctx)
-		g.SetLimit(roleLanes)
-		for _, x := range last {
-			g.Go(func() error { return s.reworkOrDelay(lane, c, x) })
-		}
-		if err := g.Wait(); err != nil {
+		err = inLanes(slices.Collect(maps.Values(last)), func(x store.RoleWork) error {
+			err := s.reworkOrDelay(ctx, c, x)
+			if n := int(done.Add(of[x.PersonID])); err == nil {
+				progress(n, max(all, n))
+			}
+			return err
+		})
+		if err != nil {
 			return err
 		}
-		done += len(work)
-		progress(done, max(all, done))
 	}
 }
 
@@ -68,11 +70,7 @@ func (s *Service) reworkOrDelay(ctx context.Context, c scim.Caller, x store.Role
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	switch upstream.KindOf(err) {
-	case upstream.Unavailable, upstream.RateLimited, upstream.Unauthorized:
-		return err
-	}
-	if _, ok := isConfig(err); ok {
+	if ofEverybody(err) {
 		return err
 	}
 	delay := maxRoleDelay
@@ -138,12 +136,14 @@ func (s *Service) runRecompute(ctx context.Context, w *workspace, progress func(
 			if err != nil {
 				return err
 			}
-			if len(steps) > 0 {
-				due = append(due, s.roleWorkOf(r.row))
+			if len(steps) == 0 {
+				continue
 			}
-			if pol.TakesAway(r.seen, steps) {
+			work := s.roleWorkOf(r.row)
+			if work.Removal = pol.TakesAway(r.seen, steps); work.Removal {
 				losers = append(losers, r.row.ID+"/rules")
 			}
+			due = append(due, work)
 		}
 		return nil
 	})
@@ -184,7 +184,7 @@ func (s *Service) astray(pol *mapping.Policy, r *record) ([]mapping.Step, error)
 	if err != nil || u == nil || !pol.Governs() {
 		return nil, err
 	}
-	want, err := pol.DesireOf(u, r.seen, mapping.Past{Written: r.written, Groups: r.groups})
+	want, err := pol.DesireOf(u, r.seen, mapping.Past{Written: r.written, Groups: r.groups, Unsaid: true})
 	if _, refused := errors.AsType[*scim.Error](err); refused {
 		return nil, nil // what the client said is not possible any more: its next request hears so
 	}

@@ -52,8 +52,8 @@ func (w *workspace) resolveRoles(p *mapping.Policy, may int) error {
 		return &ConfigError{Tenant: w.slug, Detail: fmt.Sprintf("%s (have %s)", strings.Join(faults, "; "), strings.Join(names, ", "))}
 	}
 	p.Ceiling = within(p.Roles, p.Ceiling, may)
-	if p.DefaultRole.Weight > p.Ceiling.Weight && c.Ceiling != "" {
-		return &ConfigError{Tenant: w.slug, Detail: fmt.Sprintf("default_role: %s (weight %d) is above the ceiling %s (weight %d)",
+	if p.DefaultRole.Weight > p.Ceiling.Weight {
+		return &ConfigError{Tenant: w.slug, Detail: fmt.Sprintf("default_role: %s (weight %d) is above the most that may be given, %s (weight %d); raise ceiling if it is meant",
 			p.DefaultRole.Name, p.DefaultRole.Weight, p.Ceiling.Name, p.Ceiling.Weight)}
 	}
 	return nil

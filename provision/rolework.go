@@ -1,9 +1,9 @@
 package provision
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -150,47 +150,113 @@ func (k *regrouping) takeAway(ctx context.Context) error {
 		}
 		for _, w := range work {
 			if tried[w.PersonID]++; tried[w.PersonID] > 3 {
-				return k.unfinished(ctx, errors.New("the work of a person does not end"))
+				return k.unfinished(ctx, &stuckError{"the role work of a person does not end"})
 			}
 		}
-		g, lane := errgroup.WithContext(ctx)
-		g.SetLimit(roleLanes)
-		for _, w := range work {
-			g.Go(func() error {
-				if deadline, ok := lane.Deadline(); ok && time.Until(deadline) < settleMargin {
-					return context.DeadlineExceeded
-				}
-				return k.s.rework(lane, k.c, w.GroupID, w.PersonID)
-			})
-		}
-		if err := g.Wait(); err != nil {
+		err = inLanes(work, func(w store.RoleWork) error {
+			if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < settleMargin {
+				return context.DeadlineExceeded
+			}
+			if err := k.s.rework(ctx, k.c, w.GroupID, w.PersonID); err != nil {
+				return &personError{w.PersonID, err}
+			}
+			return nil
+		})
+		switch {
+		case err == nil:
+		case rests(ctx, err):
+			clear(tried)
+		default:
 			return k.unfinished(ctx, err)
 		}
 	}
 }
 
+// rests waits as long as upstream's rate limit asks for and reports whether
+// there is time to go on after that.
+func rests(ctx context.Context, err error) bool {
+	e, ok := errors.AsType[*upstream.Error](err)
+	if !ok || e.Kind != upstream.RateLimited {
+		return false
+	}
+	pause := max(e.RetryAfter, time.Second)
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < pause+settleMargin {
+		return false
+	}
+	t := time.NewTimer(pause)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// personError is why the work on a person failed.
+type personError struct {
+	id  string
+	err error
+}
+
+func (e *personError) Error() string { return "person " + e.id + ": " + e.err.Error() }
+
+func (e *personError) Unwrap() error { return e.err }
+
+// inLanes works on several at a time. When everybody else would meet an error
+// too, nobody is begun after it; whoever was begun is finished. It returns the
+// first error.
+func inLanes[T any](all []T, do func(T) error) error {
+	var g errgroup.Group
+	var stop atomic.Bool
+	g.SetLimit(roleLanes)
+	for _, x := range all {
+		g.Go(func() error {
+			if stop.Load() {
+				return nil
+			}
+			err := do(x)
+			if err != nil && ofEverybody(err) {
+				stop.Store(true)
+			}
+			return err
+		})
+	}
+	return g.Wait()
+}
+
+// ofEverybody reports whether an error is one of the tenant or of the request,
+// and not of the person whose work met it.
+func ofEverybody(err error) bool {
+	switch upstream.KindOf(err) {
+	case upstream.Unavailable, upstream.RateLimited, upstream.Unauthorized:
+		return true
+	}
+	_, wrong := isConfig(err)
+	return wrong || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+}
+
 // unfinished answers while somebody may still have what the request takes
 // away.
 func (k *regrouping) unfinished(ctx context.Context, cause error) error {
-	if upstream.IsConflict(cause, upstream.CodeLastOwner) {
-		return k.giveBack(ctx, cause)
-	}
 	ctx, cancel := commitContext(ctx)
 	defer cancel()
+	if upstream.IsConflict(cause, upstream.CodeLastOwner) {
+		if back, err := k.giveBack(ctx, cause); back || err != nil {
+			return cmp.Or(err, error(refusal(cause)))
+		}
+	}
 	left, err := k.left(ctx, 100_000)
 	if err != nil {
 		return err
 	}
-	e := refusal(cause)
-	after := max(e.RetryAfter, retrySoon)
-	status := http.StatusServiceUnavailable
-	if e.Status == http.StatusTooManyRequests {
-		status = e.Status
+	e, why := refusal(cause), ""
+	if !errors.Is(cause, context.DeadlineExceeded) {
+		why = " (" + e.Detail + ")"
 	}
-	return (&scim.Error{
-		Status: status, RetryAfter: after,
-		Detail: fmt.Sprintf("the group is changed, but %d people still have a role or access at Share A Refund that they lose by it: the bridge goes on, send the request again to learn when it is done (%s)", len(left), e.Detail),
-	}).Because(cause)
+	return scim.Unavailable(max(e.RetryAfter, retrySoon),
+		"the group is changed, but %d people may still have a role or access at Share A Refund that they lose by it: the bridge goes on, send the request again to learn when it is done%s",
+		len(left), why).Because(cause)
 }
 
 // reworkAll puts the roles of persons right and reports whether all are.
@@ -239,56 +305,4 @@ func (s *Service) endWork(ctx context.Context, tenant, person string) error {
 		}
 		return tx.EndRoleWork(tenant, person, work[len(work)-1].Seq)
 	})
-}
-
-// giveBack undoes a change that would take away the last holder of the highest
-// role: upstream refused it, so the members are those that they were. Who lost
-// something before that gets it back.
-func (k *regrouping) giveBack(ctx context.Context, cause error) error {
-	ctx, cancel := commitContext(ctx)
-	defer cancel()
-	now := k.s.now()
-	back := make([]store.RoleWork, len(k.work))
-	for i, w := range k.work {
-		w.RunAt, w.CreatedAt, w.Removal = now, now, false
-		back[i] = w
-	}
-	err := k.s.store.Update(ctx, func(tx store.Tx) error {
-		if k.remove || len(k.removed) == 0 {
-			return nil // a group that is gone, or has another name, does not come back
-		}
-		g, err := tx.LockGroup(k.c.Tenant, k.id)
-		if err != nil {
-			return ignoreNotFound(err)
-		}
-		for _, w := range back {
-			if err := tx.EndRoleWork(w.Tenant, w.PersonID, 1<<62); err != nil {
-				return err
-			}
-		}
-		if err := tx.AddMembers(k.c.Tenant, k.id, k.removed); err != nil {
-			return err
-		}
-		if err := tx.RemoveMembers(k.c.Tenant, k.id, k.added); err != nil {
-			return err
-		}
-		g.ModifiedAt = now
-		if err := tx.UpdateGroup(g); err != nil {
-			return err
-		}
-		if err := tx.PutRoleWork(back); err != nil {
-			return err
-		}
-		e, err := k.s.event(k.c, "group.restore", k.id, 0, eventData{Added: len(k.removed), Removed: len(k.added)})
-		if err != nil {
-			return err
-		}
-		e.ResourceType, e.Detail = "Group", "upstream refused to take the highest role from its last holder: the members are those that they were"
-		return tx.AppendEvent(e)
-	})
-	if err != nil {
-		return err
-	}
-	k.s.enqueueRoles(ctx, k.c.Tenant)
-	return refusal(cause)
 }

@@ -52,6 +52,9 @@ type run struct {
 	effects int
 	// observe reads what upstream holds now.
 	observe func(ctx context.Context) (mapping.Account, error)
+	// trails says that a higher role may be given later: that upstream refuses it
+	// does not stand in the way of the rest.
+	trails bool
 	// doubts counts the answers that were lost; one is read back, no more.
 	doubts int
 }
@@ -69,6 +72,9 @@ func (r *run) reach(ctx context.Context, want mapping.Desire, plan func() mappin
 		}
 		fixed := r.situation
 		if err := r.send(ctx, step, want); err != nil {
+			if r.putOff(ctx, step, want, err) {
+				continue
+			}
 			if err = r.doubt(ctx, step, err); err != nil {
 				return p, err
 			}
@@ -79,17 +85,39 @@ func (r *run) reach(ctx context.Context, want mapping.Desire, plan func() mappin
 		if step.Kind == mapping.StepResendInvite || step.Kind == mapping.StepInvite {
 			r.situation.ResendExpired = false
 		}
-		if r.cur.Equal(before) && r.situation == fixed && sameStep(plan(), step) {
+		if r.cur.Equal(before) && sameSituation(r.situation, fixed) && sameStep(plan(), step) {
 			return p, &stuckError{fmt.Sprintf("upstream accepted %s without doing it", step.Kind)}
 		}
 	}
 	return mapping.Plan{}, &stuckError{fmt.Sprintf("%d steps did not lead to what is due", maxSteps)}
 }
 
+// putOff leaves a higher role that upstream refused for later, where that is
+// allowed: nobody has what should be gone because of it.
+func (r *run) putOff(ctx context.Context, step mapping.Step, want mapping.Desire, err error) bool {
+	kind := upstream.KindOf(err)
+	if !r.trails || kind != upstream.Forbidden && kind != upstream.Invalid || !r.pol.Raises(r.cur, step) {
+		return false
+	}
+	orgs := step.Organizations
+	if len(orgs) == 0 {
+		orgs = want.Organizations
+	}
+	r.situation.Unraised = append(slices.Clone(r.situation.Unraised), orgs...)
+	r.steps[len(r.steps)-1] += ": refused"
+	r.s.log.WarnContext(ctx, "upstream refuses to give a role: it is tried again", "user_id", r.cur.UserID, "step", describe(step), "err", err)
+	return true
+}
+
 // stuckError means that upstream does not do what it says it does.
 type stuckError struct{ what string }
 
 func (e *stuckError) Error() string { return e.what }
+
+func sameSituation(a, b mapping.Situation) bool {
+	return a.EmailFixed == b.EmailFixed && a.EmailRefused == b.EmailRefused && a.ResendExpired == b.ResendExpired &&
+		slices.Equal(a.Unraised, b.Unraised)
+}
 
 func sameStep(p mapping.Plan, s mapping.Step) bool {
 	return len(p.Steps) > 0 && p.Steps[0].Kind == s.Kind && slices.Equal(p.Steps[0].Organizations, s.Organizations)

@@ -131,7 +131,8 @@ func (s *Service) Warnings(ctx context.Context, tenant string) ([]string, error)
 	return warnings(w.config, pol), nil
 }
 
-// warnings are about roles above the ceiling: they are named, and not given.
+// warnings are about what is named and not given: roles above the ceiling, and
+// silence that upstream does not keep.
 func warnings(c *tenantconfig.Config, pol *mapping.Policy) []string {
 	var all []string
 	if c.Ceiling != "" && !strings.EqualFold(strings.TrimSpace(c.Ceiling), pol.Ceiling.Name) {
@@ -144,15 +145,19 @@ func warnings(c *tenantconfig.Config, pol *mapping.Policy) []string {
 				path, r.Name, r.Weight, pol.Ceiling.Name, pol.Ceiling.Weight, then))
 		}
 	}
-	if pol.Governs() {
-		above("default_role", pol.DefaultRole, fmt.Sprintf("people get %s instead", pol.Ceiling.Name))
-	}
 	for i, r := range pol.Rules {
 		then := fmt.Sprintf("people get %s instead", pol.Ceiling.Name)
 		if r.Match != nil {
 			then = "nobody can be put into the groups that it matches"
 		}
 		above(fmt.Sprintf("rules[%d].role", i), r.Role, then)
+	}
+	if c.Upstream.ClientID != "" && pol.Ceiling.Weight > highestBelowTop(pol.Roles).Weight {
+		all = append(all, fmt.Sprintf("ceiling: Share A Refund does not tell which role the client %q has: what is above its own role is refused there when it is given, and shows in jobs and events",
+			c.Upstream.ClientID))
+	}
+	if !c.SendMail && c.IdentityProvider == "" {
+		all = append(all, "send_mail: false has no effect without identity_provider: Share A Refund mails an invite unless an identity provider is named that lets the person in")
 	}
 	return all
 }

@@ -198,6 +198,10 @@ type Tx interface {
 	// DeleteGroup removes the members and keeps the id until PurgeGroup; its
 	// role work stays. ErrStale when g.Version is not current.
 	DeleteGroup(g *Group, at time.Time) error
+	// RestoreGroup lets a deleted group live again, without members, and
+	// returns it. ErrNotFound when there is none, *ConflictError when its name
+	// is taken meanwhile.
+	RestoreGroup(tenant, id string, at time.Time) (*Group, error)
 	// PurgeGroup forgets a deleted group; a missing one is no error.
 	PurgeGroup(tenant, id string) error
 	// AddMembers adds persons, by their own ids, to a group; who is a member

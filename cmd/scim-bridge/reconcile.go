@@ -63,8 +63,11 @@ func (c *cli) reconciled(report provision.ReconcileReport, asJSON bool) error {
 	if asJSON {
 		show = func(r provision.ReconcileReport) error { return c.printIndented(r) }
 	}
-	if err := show(report); err != nil || report.Left == 0 {
+	switch err := show(report); {
+	case err != nil || report.Left+report.Recent == 0:
 		return err
+	case report.Left == 0:
+		return fmt.Errorf("people not compared, because they were written less than a minute before: %d; run it again", report.Recent)
 	}
 	if report.Fix {
 		return fmt.Errorf("differences left: %d; the table says why", report.Left)
@@ -99,6 +102,9 @@ func (c *cli) printDifferences(report provision.ReconcileReport) error {
 	}
 	if report.Omitted > 0 {
 		fmt.Fprintf(c.stdout, "… and %d more\n", report.Omitted)
+	}
+	if report.Recent > 0 {
+		fmt.Fprintf(c.stdout, "people not compared, because they were written less than a minute before: %d\n", report.Recent)
 	}
 	_, err := fmt.Fprintf(c.stdout, "people compared: %d, differing: %d, differences: %d, restored: %d, left: %d\n",
 		report.People, report.Differing, report.Found, report.Restored, report.Left)

@@ -14,6 +14,7 @@ const groupColumns = `g.tenant, g.id, g.seq, g.display_name, g.folded_name, g.ex
 
 const (
 	livingGroups = `SELECT ` + groupColumns + ` FROM groups g WHERE g.tenant = $1 AND g.deleted_at = 0`
+	deletedGroup = `SELECT ` + groupColumns + ` FROM groups g WHERE g.tenant = $1 AND g.id = $2 AND g.deleted_at <> 0`
 	groupsOffset = livingGroups + ` AND g.seq >= (
 			SELECT o.seq FROM groups o WHERE o.tenant = $1 AND o.seq > $2 AND o.deleted_at = 0
 			ORDER BY o.seq LIMIT 1 OFFSET $4)
@@ -38,8 +39,7 @@ func (r *reader) GroupByName(ctx context.Context, tenant, folded string) (*store
 }
 
 func (r *reader) DeletedGroup(ctx context.Context, tenant, id string) (*store.Group, error) {
-	return r.group(ctx, `SELECT `+groupColumns+` FROM groups g
-		WHERE g.tenant = $1 AND g.id = $2 AND g.deleted_at <> 0`, tenant, id)
+	return r.group(ctx, deletedGroup, tenant, id)
 }
 
 func (r *reader) GroupsByExternalID(ctx context.Context, tenant, externalID string) ([]*store.Group, error) {
@@ -172,6 +172,22 @@ func (t *tx) DeleteGroup(g *store.Group, at time.Time) error {
 	_, err := t.exec(t.ctx, `UPDATE groups SET modified_at = $3, deleted_at = $3, version = version + 1
 		WHERE tenant = $1 AND id = $2`, g.Tenant, g.ID, micros(at))
 	return wrap(err, "deleting a group")
+}
+
+func (t *tx) RestoreGroup(tenant, id string, at time.Time) (*store.Group, error) {
+	g, err := t.group(t.ctx, deletedGroup+`{lock}`, tenant, id)
+	if err != nil {
+		return nil, err
+	}
+	_, taken, err := t.try(`UPDATE groups SET modified_at = $3, deleted_at = 0, version = version + 1
+		WHERE tenant = $1 AND id = $2`, tenant, id, micros(at))
+	if err != nil {
+		return nil, wrap(err, "restoring a group")
+	}
+	if taken {
+		return nil, t.nameTaken(g)
+	}
+	return t.group(t.ctx, livingGroups+` AND g.id = $2`, tenant, id)
 }
 
 func (t *tx) PurgeGroup(tenant, id string) error {

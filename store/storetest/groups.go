@@ -209,6 +209,37 @@ var groupCases = []testCase{
 			none(h.s.DeletedGroup(h.ctx, "t", g.ID))
 		}
 	}},
+	{"lives again without its members when restored, unless its name is taken", func(h *suite) {
+		g, rival := group("t", 1), group("t", 2)
+		h.insertGroups(g)
+		h.insert(person("t", 1))
+		h.update(func(tx store.Tx) error { return tx.AddMembers("t", g.ID, []string{"id-1"}) })
+		at := base.Add(72 * time.Hour)
+		restore := func(tenant, id string) (restored *store.Group, err error) {
+			err = h.s.Update(h.ctx, func(tx store.Tx) error {
+				restored, err = tx.RestoreGroup(tenant, id, at)
+				return err
+			})
+			return restored, err
+		}
+		none := notFound[store.Group](h)
+		none(restore("t", g.ID))
+		h.must(h.deleteGroup(g, base))
+		none(restore("u", g.ID))
+		rival.FoldedName = g.FoldedName
+		h.insertGroups(rival)
+		_, err := restore("t", g.ID)
+		if c, ok := errors.AsType[*store.ConflictError](err); !ok || c.Field != "displayName" || c.Owner != rival.ID {
+			h.Fatalf("restoring a group whose name is taken: %v", err)
+		}
+		h.must(h.deleteGroup(rival, base))
+		want := *g
+		want.Version, want.ModifiedAt = 3, at
+		equal(h, &want)(restore("t", g.ID))
+		equal(h, &want)(h.s.Group(h.ctx, "t", g.ID))
+		none(h.s.DeletedGroup(h.ctx, "t", g.ID))
+		equal(h, []store.Member(nil))(sameEmpty(h.s.Members(h.ctx, "t", g.ID, "", 10)))
+	}},
 	{"leaves another mark whenever it changes", func(h *suite) {
 		seen := make(map[store.GroupsMark]string)
 		marked := func(after string) {

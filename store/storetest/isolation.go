@@ -53,6 +53,7 @@ var isolationCases = []testCase{
 		}
 		h.is(h.s.Update(h.ctx, func(tx store.Tx) error { return tx.AddAlias("b", "x", "id-1") }), store.ErrNotFound)
 		h.is(h.s.Update(h.ctx, func(tx store.Tx) error { return tx.AddMembers("b", "group-1", []string{"id-3"}) }), store.ErrNotFound)
+		h.is(h.s.Update(h.ctx, func(tx store.Tx) error { _, err := tx.RestoreGroup("b", "group-2", base); return err }), store.ErrNotFound)
 		h.update(func(tx store.Tx) error {
 			_, err := tx.DropGrants("b", math.MaxInt64)
 			return errors.Join(err, tx.DeleteIntent("b", "intent"), tx.RemoveMembers("b", "group-1", []string{"id-1"}),
