@@ -4,15 +4,23 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"testing"
 )
 
 // TestBadInputs sends every row of the catalogue of bad inputs that concerns
-// people, and judges each answer by the ledger (I8, I9, I14, I17).
+// people, groups and their roles, and judges each answer by the ledger (I8, I9, I14, I17).
 func TestBadInputs(t *testing.T) {
-	tried := 0
-	on := func(group string, r *rig, rows []attempt) {
+	t.Parallel()
+	var tried atomic.Int64
+	t.Cleanup(func() {
+		t.Logf("%d bad inputs tried", tried.Load())
+		fmt.Printf("%d bad inputs tried\n", tried.Load())
+	})
+	on := func(group string, start func(*testing.T) *rig, rows []attempt) {
 		t.Run(group, func(t *testing.T) {
+			t.Parallel()
+			r := start(t)
 			if got := r.quietly(t, http.MethodPost, "/Users", userOf("taken@example.com")); got.Status != http.StatusCreated {
 				t.Fatalf("status %d %s", got.Status, got.Body)
 			}
@@ -24,15 +32,17 @@ func TestBadInputs(t *testing.T) {
 				}
 			}
 			r.reckon(t)
-			tried += r.tried
+			tried.Add(int64(r.tried))
 		})
 	}
-	on("requests", newRig(t, nil), slices.Concat(framing(), users(), types(), patches(), queries(), identifiers(), credentialRows(), protocol()))
-	for _, s := range situations {
-		t.Run(s.row, func(t *testing.T) { tried += s.run(t) })
+	on("requests", func(t *testing.T) *rig { return newRig(t, nil) }, slices.Concat(framing(), users(), types(), patches(), queries(), identifiers(), credentialRows(), protocol()))
+	on("groups", groupRig, slices.Concat(groupFraming(), groupNames(), memberships(), memberValues(), privileged(), groupQueries(), groupIdentifiers(), groupProtocol()))
+	for _, s := range slices.Concat(situations, groupSituations, guards, owners, privileges) {
+		t.Run(s.row, func(t *testing.T) {
+			t.Parallel()
+			tried.Add(int64(s.run(t)))
+		})
 	}
-	t.Logf("%d bad inputs tried", tried)
-	fmt.Printf("%d bad inputs tried\n", tried)
 }
 
 // reckon checks the log as a whole, a line for each request and no more, and

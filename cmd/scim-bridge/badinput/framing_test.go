@@ -3,6 +3,7 @@ package badinput
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf16"
@@ -19,9 +20,15 @@ const (
 
 // framing is group J: JSON and HTTP framing.
 func framing() []attempt {
+	return slices.Concat(malformed("/Users", "/Users/{id}"), truncated(), behind(), encodings(), duplicates(), sizes(), mediaTypes(), transfer())
+}
+
+// malformed are bodies that are no object, or too deep or too wide, in every
+// request to a collection and to one of its resources that has a body.
+func malformed(collection, resource string) []attempt {
 	var all []attempt
 	add := func(more ...attempt) { all = append(all, more...) }
-	for _, c := range []struct{ method, path string }{{"POST", "/Users"}, {"PUT", "/Users/{id}"}, {"PATCH", "/Users/{id}"}} {
+	for _, c := range []struct{ method, path string }{{"POST", collection}, {"PUT", resource}, {"PATCH", resource}} {
 		on := func(row, body, scimType string, detail ...string) {
 			add(attempt{row: row + " by " + c.method, method: c.method, path: c.path, body: body, status: 400, scimType: scimType, detail: detail})
 		}
@@ -40,13 +47,6 @@ func framing() []attempt {
 		on("J25 100 000 members", `{`+members(100_000)+`}`, syntax, "1000")
 		on("J25 1 001 members of a member", `{"x":{`+members(1001)+`}}`, syntax, "1000")
 	}
-	add(truncated()...)
-	add(behind()...)
-	add(encodings()...)
-	add(duplicates()...)
-	add(sizes()...)
-	add(mediaTypes()...)
-	add(transfer()...)
 	return all
 }
 
@@ -277,18 +277,27 @@ func transfer() []attempt {
 			attempt{row: "J30 " + h + " on POST", path: "/Users/{id}", body: "{}", header: []string{h, "PATCH"}, status: 405, detail: []string{"method", "PATCH"}})
 	}
 	all = append(all, attempt{row: "J30 _method in the query", method: "GET", path: "/Users/{id}?_method=DELETE", status: 200, check: staysActive})
-	for _, path := range []string{"/Users", "/Users/{id}", "/ServiceProviderConfig", "/Schemas", "/ResourceTypes/User"} {
+	return append(all, methods([]string{"/Users", "/Users/{id}", "/ServiceProviderConfig", "/Schemas", "/ResourceTypes/User"},
+		attempt{row: "J31 CONNECT", status: 404, raw: "CONNECT {host} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n", method: "CONNECT"},
+		attempt{row: "J31 OPTIONS *", status: 200, wire: true, raw: "OPTIONS * HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n"},
+	)...)
+}
+
+// methods asks for what paths do not serve.
+func methods(paths []string, all ...attempt) []attempt {
+	for _, path := range paths {
 		for _, method := range []string{"TRACE", "PROPFIND", "FOO", "get", "OPTIONS", "LOCK", "SEARCH", "QUERY"} {
 			all = append(all, attempt{row: "J31 " + method + " " + path, method: method, path: path, status: 405, detail: []string{"GET"}, check: allowed(path)})
 		}
 	}
-	return append(all,
-		attempt{row: "J31 DELETE /Users", method: "DELETE", status: 405, detail: []string{"/Users", "POST"}, check: allowed("/Users")},
-		attempt{row: "J31 PATCH /Users", method: "PATCH", body: "{}", status: 405, detail: []string{"/Users", "POST"}, check: allowed("/Users")},
-		attempt{row: "J31 POST /Schemas", path: "/Schemas", body: "{}", status: 405, check: allowed("/Schemas")},
-		attempt{row: "J31 CONNECT", status: 404, raw: "CONNECT {host} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n", method: "CONNECT"},
-		attempt{row: "J31 OPTIONS *", status: 200, wire: true, raw: "OPTIONS * HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n"},
-	)
+	for _, path := range paths {
+		for _, method := range []string{"POST", "PUT", "PATCH", "DELETE"} {
+			if !strings.Contains(allow(path), method) {
+				all = append(all, attempt{row: "J31 " + method + " " + path, method: method, path: path, body: "{}", status: 405, detail: []string{allow(path)}, check: allowed(path)})
+			}
+		}
+	}
+	return all
 }
 
 func many(name string, n, size int) []string {
@@ -299,15 +308,20 @@ func many(name string, n, size int) []string {
 	return h
 }
 
+// allow is what the header Allow says of a path.
+func allow(path string) string {
+	switch path {
+	case "/Users", "/Groups":
+		return "GET, HEAD, POST"
+	case "/Users/{id}", "/Groups/{group}":
+		return "DELETE, GET, HEAD, PATCH, PUT"
+	}
+	return "GET, HEAD"
+}
+
 // allowed checks the header Allow.
 func allowed(path string) func(*testing.T, *rig, bridgetest.Response, []sandbox.Entry) {
-	want := "GET, HEAD"
-	switch path {
-	case "/Users":
-		want = "GET, HEAD, POST"
-	case "/Users/{id}":
-		want = "DELETE, GET, HEAD, PATCH, PUT"
-	}
+	want := allow(path)
 	return func(t *testing.T, _ *rig, res bridgetest.Response, _ []sandbox.Entry) {
 		t.Helper()
 		if got := res.Header.Get("Allow"); got != want {

@@ -11,24 +11,27 @@ import (
 
 // identifiers is row 109: ids that are none, in every method that takes one.
 func identifiers() []attempt {
+	put := strings.Replace(userOf("{name}", `"active":false`), `,"active":true`, "", 1)
+	return append(badIDs("/Users", "{id}", put, bridgetest.PatchOp(off)), paths109()...)
+}
+
+// badIDs asks for resources of a collection by ids that are none; own stands
+// for one that is.
+func badIDs(collection, own, put, patch string) []attempt {
 	var all []attempt
+	// The names that are filled in have as many bytes as these.
+	filled := strings.NewReplacer("{name}", "new00000@example.com", "{title}", "Managers-00000")
 	for _, id := range []string{
 		"..%2f..%2ft2", "%2e%2e", "%2e", "..", ".", "../Users", "./{id}", "a%00b", "%00", "{id}%00", "a/b", "{id}/", "{id}//", "/{id}", "%2F{id}", "{id}%2f", "{id}%20", "%20{id}", "{id};x=1", "{id}.json", "{id},{id}",
 		"*", "%7Bx%7D", "%7bid%7d", ":", ":id", "%25", "%252e%252e", "%2525", "%zz%", "a%", "a'b", "a%22b", "a%5cb", "%5c..%5c", "a@b", "a+b", "a=b", "a~b", "a!b", "a$b", "a(b)", "ü", "%C3%BC", "%ff", "%E2%80%8B",
 		"%F0%9F%92%A5", "%D9%A1", "{id}%E2%80%8B", long(65), long(10_000), strings.Repeat("%61", 3000), "0", "1", "-1", "null", "undefined", "admin", "me", "Me", ".search2", "00000000-0000-0000-0000-000000000000", "{name}", "{ext}", "__proto__", "%0d%0aSet-Cookie:%20a=b", "{id}%0a",
 	} {
 		for _, method := range []string{"GET", "PUT", "PATCH", "DELETE", "HEAD"} {
-			a := attempt{row: "I109 " + method + " id " + id[:min(len(id), 40)], method: method, path: "/Users/" + id, status: 404}
-			switch method {
-			case "PUT":
-				a.body = userOf("{name}", `"active":false`)
-				a.body = strings.Replace(a.body, `,"active":true`, "", 1)
-			case "PATCH":
-				a.body = bridgetest.PatchOp(off)
-			}
+			a := attempt{row: "I109 " + method + " id " + id[:min(len(id), 40)], method: method, path: collection + "/" + strings.ReplaceAll(id, "{id}", own), status: 404}
+			a.body = map[string]string{"PUT": put, "PATCH": patch}[method]
 			if strings.HasPrefix(id, "%zz") || id == "a%" || id == "ü" {
 				// No client library sends these: they go as bytes.
-				a.raw = request(method, "/scim/v2/Users/"+id, a.body, fmt.Sprintf("Content-Length: %d", len(strings.ReplaceAll(a.body, "{name}", "new00000@example.com"))))
+				a.raw = request(method, "/scim/v2"+a.path, a.body, fmt.Sprintf("Content-Length: %d", len(filled.Replace(a.body))))
 				if id != "ü" {
 					a.wire, a.status, a.closes = true, 400, true
 				}
@@ -39,7 +42,20 @@ func identifiers() []attempt {
 			all = append(all, a)
 		}
 	}
-	all = append(all, attempt{row: "I109 a slash at the end", method: "GET", path: "/Users/{id}/", status: 200, check: staysActive})
+	return append(all, attempt{row: "I109 a slash at the end", method: "GET", path: collection + "/" + own + "/", status: 200, check: isThere})
+}
+
+// isThere checks that the answer is a resource.
+func isThere(t *testing.T, _ *rig, res bridgetest.Response, _ []sandbox.Entry) {
+	t.Helper()
+	if res.ID() == "" || res.JSON("active") == false {
+		t.Errorf("no active resource: %s", excerpt(res.Body))
+	}
+}
+
+// paths109 is row 109 for what comes before an id.
+func paths109() []attempt {
+	var all []attempt
 	for _, path := range []string{"^//scim/v2/Users", "^/scim//v2/Users", "^/scim/v2//Users", "^/scim/v2/./Users", "^/scim/v2/../v2/Users", "^/scim/v2/%55sers", "^/%73cim/v2/Users", "^/scim/v2/Users;x=1", "^/SCIM/V2/Users",
 		"^/scim/v2/users", "^/scim/v2/USERS", "^/scim/v2/Users%2f", "^/scim/v2%2fUsers", "^/scim/v2/t1/Users", "^/scim/v2/acme/Users", "^/", "^/scim", "^/scim/", "^/scim/v2", "^/scim/v2/", "^/scim/v2/Foo", "^/scim/v2/Users/{id}/emails",
 		"^/scim/v2/Users/{id}/../{id}", "^/scim/v2/Users/x/../{id}", "^/healthz/../scim/v2/Users", "^/metrics/x", "^/%6detrics", "^/admin", "^/console", "^/.env", "^/oauth/token", "^/debug/pprof/", "^/scim/v2/" + long(600)} {

@@ -115,6 +115,7 @@ var clients = []struct {
 // the ledger untouched (I9); nobody is deactivated, demoted or emptied by what
 // a request does not say (I17).
 func TestEveryAttributeVaried(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, nil)
 	tried := 0
 	for _, c := range clients {

@@ -33,7 +33,9 @@ const canary = "c0rrect-h0rse"
 // attempt is one bad input, or one that only looks bad. In path, body and
 // header values, {id}, {name} and {ext} stand for the person that it is aimed
 // at (id, userName, externalId), {new} for a user name that nobody has,
-// {token} for the token, {trap} for an address that nobody may call.
+// {token} for the token, {trap} for an address that nobody may call; {group}
+// and {title} for the group that it is aimed at (id, displayName), {in} and
+// {too} for its members and {out} for a user who is none.
 type attempt struct {
 	row string // number and words, as in the catalogue
 
@@ -44,10 +46,12 @@ type attempt struct {
 	header []string // pairs; "-Name" deletes, "+Name" adds
 	raw    string   // the bytes to send instead; {host} is the address
 	fresh  bool     // aim at a person made for this attempt alone
+	gather bool     // aim at a group made for this attempt alone
 
 	status   int
 	scimType string
 	detail   []string // parts of detail: attribute or position, value, remedy
+	hold     string   // who holds the group's role afterwards, such as "in too"; "": whoever held it
 	effects  int      // entries that the ledger gets
 	calls    bool     // upstream may be asked although the request is refused
 	wire     bool     // refused by net/http itself: no SCIM body, no log line
@@ -70,6 +74,11 @@ type rig struct {
 	bound   *person      // the person that attempts are aimed at
 	aim     *person      // the one that the last attempt was aimed at
 	before  string       // what the bridge shows of it
+	gathers bool         // attempts are aimed at a group as well
+	crowd   *crowd       // that group, or nil
+	met     *crowd       // the one that the last attempt was aimed at
+	pool    []*person    // active persons whom no group has
+	more    []string     // further words and what they stand for
 	count   float64      // how many persons the bridge shows
 	made    int
 	tried   int             // bad inputs
@@ -79,10 +88,19 @@ type rig struct {
 	expired, revoked string
 }
 
+// unguarded is a tenant whose guards hold nothing.
+const unguarded = "guards: {deactivations: off, role_losses: off, invites: off, addresses: off}"
+
 func newRig(t *testing.T, change func(*bridge.Options)) *rig {
 	t.Helper()
+	return startRig(t, bridgetest.Config{Tenant: []string{unguarded}, Change: change})
+}
+
+func startRig(t *testing.T, cfg bridgetest.Config) *rig {
+	t.Helper()
 	r := &rig{log: newJournal(), tokens: map[string]string{}, answers: map[string]bool{}}
-	r.Stack = bridgetest.Start(t, bridgetest.Config{Client: "rfc", Logger: r.log.logger(), Change: change})
+	cfg.Client, cfg.Logger = "rfc", r.log.logger()
+	r.Stack = bridgetest.Start(t, cfg)
 	r.client = &http.Client{
 		Transport:     &http.Transport{DisableCompression: true, ExpectContinueTimeout: 5 * time.Second},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -146,9 +164,9 @@ func (r *rig) provision(t *testing.T) *person {
 }
 
 // quietly sends a good request of ours, which is not counted as an attempt.
-func (r *rig) quietly(t *testing.T, method, path, body string) bridgetest.Response {
+func (r *rig) quietly(t *testing.T, method, path, body string, header ...string) bridgetest.Response {
 	t.Helper()
-	res := r.Do(method, path, body)
+	res := r.Do(method, path, body, header...)
 	r.answers[res.Header.Get("X-Request-Id")] = true
 	return res
 }
@@ -157,6 +175,9 @@ func (r *rig) quietly(t *testing.T, method, path, body string) bridgetest.Respon
 func (r *rig) bind(t *testing.T) {
 	t.Helper()
 	r.bound = r.provision(t)
+	if r.gathers {
+		r.crowd = r.gather(t)
+	}
 	r.before, r.count = r.look(t, r.bound), r.persons(t)
 }
 
@@ -180,12 +201,15 @@ func (r *rig) persons(t *testing.T) float64 {
 	return n
 }
 
-func (r *rig) calls() int64 {
-	n := int64(0)
-	for _, c := range r.Sandbox.Stats().Calls {
-		n += c
+// callsSince lists the upstream calls since before was read of the sandbox.
+func (r *rig) callsSince(before map[string]int64) []string {
+	var all []string
+	for operation, n := range r.Sandbox.Stats().Calls {
+		for range n - before[operation] {
+			all = append(all, operation)
+		}
 	}
-	return n
+	return all
 }
 
 // try makes an attempt and judges the answer by the ledger.
@@ -196,13 +220,18 @@ func (r *rig) try(t *testing.T, a attempt) {
 		aim = r.provision(t)
 	}
 	r.aim = aim
+	c := r.crowd
+	if a.gather {
+		c = r.gather(t)
+	}
+	r.met = c
 	name := ""
 	if strings.Contains(a.path+a.body+a.raw, "{new}") {
 		name = r.newName()
 	}
-	fill := strings.NewReplacer("{id}", aim.id, "{name}", aim.name, "{ext}", aim.ext, "{new}", name,
-		"{token}", r.tokens[a.as], "{host}", r.host, "{trap}", r.trap, "{expired}", r.expired, "{revoked}", r.revoked)
-	ledger, calls := len(r.Sandbox.Ledger()), r.calls()
+	fill := strings.NewReplacer(append(append(c.words(), r.more...), "{id}", aim.id, "{name}", aim.name, "{ext}", aim.ext, "{new}", name,
+		"{token}", r.tokens[a.as], "{host}", r.host, "{trap}", r.trap, "{expired}", r.expired, "{revoked}", r.revoked)...)
+	ledger, calls := len(r.Sandbox.Ledger()), r.Sandbox.Stats().Calls
 	r.tried++
 	var res bridgetest.Response
 	if a.raw != "" {
@@ -216,24 +245,33 @@ func (r *rig) try(t *testing.T, a attempt) {
 	}
 	r.judge(t, a, res)
 	entries := r.Sandbox.Ledger()[ledger:]
+	if c != nil {
+		a.effects += r.holds(t, c, a)
+	}
 	if len(entries) != a.effects {
 		t.Errorf("%d effects upstream, want %d: %s", len(entries), a.effects, describe(entries))
 	}
 	if refused := a.status >= 400; refused {
-		if n := r.calls() - calls; n > 0 && !a.calls && !a.fresh {
-			t.Errorf("%d upstream calls for a request that is refused", n)
+		if made := r.callsSince(calls); len(made) > 0 && !a.calls && !a.fresh && !a.gather {
+			t.Errorf("upstream calls for a request that is refused: %v", made)
 		}
 		if now := r.look(t, r.bound); now != r.before {
 			t.Errorf("a refused request changed a person\nbefore %s\nafter  %s", r.before, now)
 		}
-		if n := r.persons(t); !a.fresh && n != r.count {
+		if n := r.persons(t); !a.fresh && !a.gather && n != r.count {
 			t.Errorf("a refused request left %v persons, want %v", n, r.count)
+		}
+		if c != nil {
+			r.sameGroups(t, c)
 		}
 	}
 	if a.check != nil {
 		a.check(t, r, res, entries)
 	}
-	if a.status < 400 || a.fresh {
+	if a.status < 400 || a.fresh || a.gather {
+		if r.crowd != nil {
+			r.crowd.groups = r.groups(t)
+		}
 		r.before, r.count = r.look(t, r.bound), r.persons(t)
 	}
 }

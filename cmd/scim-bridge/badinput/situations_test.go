@@ -19,12 +19,14 @@ import (
 	"github.com/sharearefund/scim-bridge/upstream/sandbox"
 )
 
-// situations are the rows that need a bridge of their own or more than one
-// request. Each returns how many bad inputs it tried.
-var situations = []struct {
+// situation is a row that needs a bridge of its own or more than one request.
+type situation struct {
 	row string
-	run func(*testing.T) int
-}{
+	run func(*testing.T) int // returns how many bad inputs it tried
+}
+
+// situations are those rows, but for groups, roles and guards.
+var situations = []situation{
 	{"J16 a chunked body without an end", endlessBody},
 	{"J28 a body that does not arrive", slowBody},
 	{"J29 pipelined requests", pipelined},
@@ -39,7 +41,13 @@ var situations = []struct {
 // endlessBody: refused once it is too large, and the connection ends.
 func endlessBody(t *testing.T) int {
 	r := newRig(t, nil)
-	for _, target := range []struct{ method, path string }{{"POST", "/scim/v2/Users"}, {"PUT", "/scim/v2/Users/x"}, {"PATCH", "/scim/v2/Users/x"}} {
+	for _, target := range []struct {
+		method, path string
+		most         int
+	}{
+		{"POST", "/scim/v2/Users", maxBody}, {"PUT", "/scim/v2/Users/x", maxBody}, {"PATCH", "/scim/v2/Users/x", maxBody},
+		{"POST", "/scim/v2/Groups", maxGroupBody}, {"PUT", "/scim/v2/Groups/x", maxGroupBody}, {"PATCH", "/scim/v2/Groups/x", maxGroupBody},
+	} {
 		conn := r.dial(t)
 		sent := make(chan int64, 1)
 		head := strings.NewReplacer("{host}", r.host, "{token}", r.Token).Replace(request(target.method, target.path, "", "Transfer-Encoding: chunked", "Content-Type: application/json"))
@@ -55,7 +63,7 @@ func endlessBody(t *testing.T) int {
 		}()
 		in := newAnswerReader(conn)
 		res := in.next(t, []byte(target.method+" "))
-		if res.Status != 413 || !strings.Contains(string(res.Body), "1048576") {
+		if res.Status != 413 || !strings.Contains(string(res.Body), fmt.Sprint(target.most)) {
 			t.Errorf("%s: status %d %s", target.method, res.Status, excerpt(res.Body))
 		}
 		r.judge(t, attempt{method: target.method}, res)
@@ -65,7 +73,7 @@ func endlessBody(t *testing.T) int {
 			t.Errorf("%s: %d bytes were taken of a body that is refused", target.method, n)
 		}
 	}
-	return 3
+	return 6
 }
 
 // slowBody: 408 after half of the time that a request may take.
@@ -230,8 +238,11 @@ func storeDown(t *testing.T) int {
 	r, f := faultyRig(t)
 	f.down.Store(true)
 	defer f.down.Store(false)
-	for _, method := range []string{"GET", "POST", "DELETE"} {
-		res := r.Do(method, "/Users", "")
+	tried := 0
+	for _, c := range []struct{ method, path string }{{"GET", "/Users"}, {"POST", "/Users"}, {"DELETE", "/Users"}, {"GET", "/Groups"}, {"PATCH", "/Groups/x"}, {"DELETE", "/Groups/x"}, {"GET", "/Roles"}} {
+		method := c.method
+		res := r.Do(method, c.path, "")
+		tried++
 		if res.Status != 503 || res.JSON("detail") == nil || strings.Contains(string(res.Body), "10.1.2.3") {
 			t.Errorf("%s: status %d %s", method, res.Status, res.Body)
 		}
@@ -241,7 +252,7 @@ func storeDown(t *testing.T) int {
 	if res := r.Do("GET", "/Users", ""); res.Status != 200 {
 		t.Errorf("afterwards: status %d %s", res.Status, res.Body)
 	}
-	return 3
+	return tried
 }
 
 // guessing: 429 above the limit, and good tokens go on.
