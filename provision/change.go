@@ -124,6 +124,9 @@ func (s *Service) change(ctx context.Context, c scim.Caller, ch change) (*scim.U
 	if k.roles && k.work == 0 {
 		return nil, nil // somebody else put them right meanwhile
 	}
+	if k.roles && k.was != nil && k.was.Leaving {
+		return nil, k.leftToTheClient(ctx)
+	}
 	if err := k.decide(ctx); err != nil {
 		if e, ok := errors.AsType[*scim.Error](err); ok && e.Status == 412 && k.run.fresh {
 			s.remember(ctx, k.rec, k.run.cur) // the client is to see what its entity tag was compared with
@@ -307,6 +310,20 @@ func (k *changing) needsRead() bool {
 		}
 		return true
 	})
+}
+
+// leftToTheClient leaves a person alone whose deletion was cut short: the client
+// finishes it, and the tombstone is to know the account. Where upstream has
+// nobody any more no role is due.
+func (k *changing) leftToTheClient(ctx context.Context) error {
+	_, err := k.look(ctx)
+	switch {
+	case errors.Is(err, errGone):
+		return k.s.endWork(ctx, k.c.Tenant, k.rec.row.ID)
+	case err != nil:
+		return err
+	}
+	return scim.Unavailable(retrySoon, "user %s is being deleted, and the deletion is not finished: send that request again", k.rec.row.ID)
 }
 
 // neverActivate lets what was said last win where upstream shows access that

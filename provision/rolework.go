@@ -285,13 +285,16 @@ func (s *Service) rework(ctx context.Context, c scim.Caller, group, person strin
 		id: person, action: "user.roles", roles: true, silent: true, group: groupID(group),
 		next: func(view *scim.User) (*scim.User, error) { return view, nil },
 	})
-	if e, ok := errors.AsType[*scim.Error](err); ok && e.Status < 500 && e.Status != http.StatusTooManyRequests {
-		if e.Status != http.StatusNotFound {
-			s.RecordFailure(ctx, c, "user.roles", person, e.Status, e.Detail)
-		}
-		return s.endWork(ctx, c.Tenant, person)
+	e, refused := errors.AsType[*scim.Error](err)
+	switch {
+	case !refused:
+		return err
+	case e.Status == http.StatusForbidden:
+		s.RecordFailure(ctx, c, "user.roles", person, e.Status, e.Detail)
+	case e.Status != http.StatusNotFound:
+		return err
 	}
-	return err
+	return s.endWork(ctx, c.Tenant, person)
 }
 
 // endWork ends all of a person's role work that there is now.

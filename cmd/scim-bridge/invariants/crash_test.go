@@ -1,6 +1,7 @@
 package invariants
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -26,8 +27,11 @@ type deed struct {
 	send func(email, id string) (method, path, body string)
 	// final checks upstream when the client was answered at last.
 	final func(r *rig, email string)
-	// gone says that the person is gone afterwards, by whatever name.
+	// gone says that the person, or the group, is gone afterwards, by whatever
+	// name.
 	gone bool
+	// on is the endpoint of what id names; "": /Users/.
+	on string
 }
 
 func invited(r *rig, email string) string {
@@ -126,6 +130,12 @@ var createAccount = deed{
 	},
 }
 
+// path is that of the person, or the group, afterwards.
+func (c interrupted) path() string {
+	id, _, _ := strings.Cut(c.id, " ") // the ids of others may follow
+	return cmp.Or(c.on, "/Users/") + id
+}
+
 // interrupted is a deed whose process was killed in the middle.
 type interrupted struct {
 	deed
@@ -213,6 +223,7 @@ func (r *rig) resume(cut []interrupted) {
 		})
 	}
 	wg.Wait()
+	r.settled()
 	left, err := r.store.Intents(r.t.Context(), "acme", time.Now().Add(time.Hour), 1000)
 	check(r.t, err)
 	for _, i := range left {
@@ -235,7 +246,7 @@ func (r *rig) finish(p *process, c interrupted) {
 			r.t.Errorf("%s: %s", what, a)
 		}
 	default:
-		if a := p.insist(patience, method, path, body); a.Status != 200 {
+		if a := p.insist(patience, method, path, body); a.Status != 200 && a.Status != 204 {
 			r.t.Errorf("%s: %s", what, a)
 		}
 	}
@@ -245,7 +256,7 @@ func (r *rig) finish(p *process, c interrupted) {
 		want = 404
 	}
 	for _, p := range r.processes {
-		if a := p.insist(patience, "GET", "/Users/"+c.id, ""); a.Status != want {
+		if a := p.insist(patience, "GET", c.path(), ""); a.Status != want {
 			r.t.Errorf("%s: GET at %s: %s, want %d", what, p.name, a, want)
 		}
 	}
@@ -333,7 +344,9 @@ func (r *rig) verifyEvents() {
 		if e.Outcome != store.OutcomeOK {
 			continue
 		}
-		byRequest[e.RequestID]++
+		if e.Action != "user.roles" { // a change of a group has one for each person whose roles it changed, too
+			byRequest[e.RequestID]++
+		}
 		covered[e.ResourceID] = true
 	}
 	r.mu.Lock()
@@ -379,4 +392,29 @@ func (r *rig) anybody(tenant string, userID int64, inviteID string) (*store.Pers
 		return nil, err
 	}
 	return dead[0], nil
+}
+
+// TestI11_RoleWorkLeavesADeletionToTheClient kills a process at the commit of
+// a deletion, and the client comes back only when the roles of whoever
+// accepted were looked at: it is a deletion still, of the same account.
+func TestI11_RoleWorkLeavesADeletionToTheClient(t *testing.T) {
+	t.Parallel()
+	both(t, setup{Postgres: true, Tenant: []string{mapped}}, func(t *testing.T, r *rig) {
+		conf, err := pgx.ParseConfig(r.direct)
+		check(t, err)
+		db := stdlib.OpenDB(*conf)
+		t.Cleanup(func() { _ = db.Close() })
+		for _, d := range deeds {
+			if d.name != "delete" {
+				continue
+			}
+			c := interrupted{deed: d, where: "at its commit", email: address("gone")}
+			c.id = c.prepare(r, c.email)
+			r.killAtCommit(db, &c, "IMMEDIATE")
+			r.settled()
+			r.expect(c.email, none, 1)
+			r.resume([]interrupted{c})
+		}
+		r.verifyEvents()
+	})
 }

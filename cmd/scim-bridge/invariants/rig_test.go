@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -31,7 +32,8 @@ type setup struct {
 	Redis    bool
 	// Tenants are acme when nil; globex is known too.
 	Tenants []string
-	// Tenant lines go into every tenant's document.
+	// Tenant lines go into every tenant's document. Its guards are off unless
+	// a line says otherwise.
 	Tenant []string
 	// Client is the kind of the tokens. "": auto.
 	Client string
@@ -39,6 +41,10 @@ type setup struct {
 	Interval string
 	// Users of the sandbox's seed.
 	Users int
+	// Chief lets the tenants' upstream credential grant every role.
+	Chief bool
+	// DefaultRole is every tenant's; "": Viewer.
+	DefaultRole string
 }
 
 func (s setup) String() string {
@@ -88,7 +94,7 @@ func start(t testing.TB, s setup) *rig {
 	}
 	r := &rig{t: t, setup: s, dir: t.TempDir(), tokens: map[string]string{}}
 	var err error
-	r.sandbox, err = sandbox.New(sandbox.Options{Invites: s.Invites, Control: true, Users: s.Users})
+	r.sandbox, err = sandbox.New(sandbox.Options{Invites: s.Invites, Control: true, Users: s.Users, Clients: chiefs})
 	check(t, err)
 	up := httptest.NewServer(r.sandbox.Handler())
 	t.Cleanup(up.Close)
@@ -96,9 +102,7 @@ func start(t testing.TB, s setup) *rig {
 	address := r.openDatabase()
 	r.writeSettings(address)
 	for _, tenant := range s.Tenants {
-		doc := bridgetest.Tenant(tenant, "http://"+r.upstream.listen, s.Tenant...)
-		check(t, os.WriteFile(filepath.Join(r.dir, tenant+".yaml"), []byte(doc), 0o600))
-		r.command("SECRET="+secretOf(tenant), "tenant", "apply", "-f", tenant+".yaml")
+		r.apply(tenant, s.Tenant...)
 		args := []string{"token", "create", "--tenant", tenant}
 		if s.Client != "" {
 			args = append(args, "--client", s.Client)
@@ -110,11 +114,38 @@ func start(t testing.TB, s setup) *rig {
 	return r
 }
 
+// chiefs are credentials of which each has the secret of the tenant whose name
+// its own ends in.
+var chiefs = []sandbox.Client{{ID: "chief-acme", Secret: secretOf("acme"), Organizations: []int64{113, 114}, Weight: 100}}
+
+// apply gives a tenant the document with the given lines.
+func (r *rig) apply(tenant string, lines ...string) {
+	r.t.Helper()
+	if !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, "guards:") }) {
+		lines = append(slices.Clone(lines), "guards: {deactivations: off, role_losses: off, invites: off, addresses: off}")
+	}
+	doc := bridgetest.Tenant(tenant, "http://"+r.upstream.listen, lines...)
+	if r.setup.Chief {
+		doc = strings.Replace(doc, "client_id: ", "client_id: chief-", 1)
+	}
+	if r.setup.DefaultRole != "" {
+		doc = strings.Replace(doc, "default_role: Viewer", "default_role: "+r.setup.DefaultRole, 1)
+	}
+	check(r.t, os.WriteFile(filepath.Join(r.dir, tenant+".yaml"), []byte(doc), 0o600))
+	r.command("SECRET="+secretOf(tenant), "tenant", "apply", "-f", tenant+".yaml")
+}
+
+// servers has a place for every rig that may use PostgreSQL at a time: each of
+// its processes keeps up to 16 connections.
+var servers = make(chan struct{}, 6)
+
 func (r *rig) openDatabase() (address string) {
 	r.t.Helper()
 	address = "sqlite:" + filepath.Join(r.dir, "bridge.db")
 	r.direct = address
 	if r.setup.Postgres {
+		servers <- struct{}{}
+		r.t.Cleanup(func() { <-servers })
 		r.direct = pgtest.Database(r.t)
 		address = r.throughWire(r.direct)
 	}
