@@ -28,7 +28,8 @@ SCIM id.
 
 It is a job: a running server carries it out, or else this command; an
 interrupted one goes on where it stopped. The exit status is 1 when differences
-are left.`,
+are left, or when people were not compared because they were written less than a
+minute before: what Share A Refund shows of them may be older.`,
 		Example: `  scim-bridge reconcile --tenant acme
   scim-bridge reconcile --tenant acme --fix
   scim-bridge reconcile --json | jq '.list[] | select(.field == "role")'`,
