@@ -26,7 +26,10 @@ func TestBadInputs(t *testing.T) {
 			}
 			r.expired, r.revoked = r.deadTokens(t)
 			r.bind(t)
-			for _, a := range rows {
+			for i, a := range rows {
+				if raced && i%5 != 0 {
+					continue
+				}
 				if !t.Run(a.row, func(t *testing.T) { r.try(t, a) }) {
 					r.bind(t) // what failed may have changed the person
 				}
