@@ -57,6 +57,12 @@ func patched(row string, effects int, ops string) attempt {
 	return a
 }
 
+// chain is a as a row that others build on.
+func (a attempt) chain() attempt {
+	a.chained = true
+	return a
+}
+
 func (a attempt) from(kind string) attempt { a.as = kind; return a }
 
 func (a attempt) with(header ...string) attempt { a.header = header; return a }

@@ -53,9 +53,9 @@ func patches() []attempt {
 		add(patched("P68 op "+op, 0, `{"op":"`+op+`","path":"nickName","value":"n"}`).then(shows(map[string]any{"nickName": "n"})))
 	}
 	add(patched("P68 op Remove", 0, `{"op":"Remove","path":"nickName"}`),
-		operations("P68 unknown without a capital from auto", 400, "invalidPath", `{"op":"replace","path":"favouriteColour","value":"x"}`, "favouriteColour").from("auto"),
-		patched("P68 a capital from auto is Entra's", 0, `{"op":"Replace","path":"favouriteColour","value":"x"}`).from("auto"),
-		patched("P68 and is remembered", 0, `{"op":"replace","path":"favouriteColour","value":"x"}`).from("auto"))
+		operations("P68 unknown without a capital from auto", 400, "invalidPath", `{"op":"replace","path":"favouriteColour","value":"x"}`, "favouriteColour").from("auto").chain(),
+		patched("P68 a capital from auto is Entra's", 0, `{"op":"Replace","path":"favouriteColour","value":"x"}`).from("auto").chain(),
+		patched("P68 and is remembered", 0, `{"op":"replace","path":"favouriteColour","value":"x"}`).from("auto").chain())
 	for _, op := range []string{`{"op":"remove"}`, `{"op":"remove","path":""}`, `{"op":"remove","path":null}`, `{"op":"Remove","value":{"active":false}}`} {
 		add(operations("P69 "+op, 400, "noTarget", off+","+op, "Operations[1].path", "missing"))
 	}

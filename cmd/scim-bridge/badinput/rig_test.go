@@ -56,6 +56,7 @@ type attempt struct {
 	calls    bool     // upstream may be asked although the request is refused
 	wire     bool     // refused by net/http itself: no SCIM body, no log line
 	closes   bool     // the connection is closed
+	chained  bool     // a row before or after builds on it: never left out
 	check    func(t *testing.T, r *rig, res bridgetest.Response, now []sandbox.Entry)
 }
 
