@@ -219,10 +219,13 @@ func newStackWithout(t *testing.T, cfg wireConfig, id string) wireStack {
 // lacks this one and nothing else: it must fail, and exactly as the fixture
 // says. Otherwise the tolerance is not what makes it pass.
 func TestWireToleranceProof(t *testing.T) {
-	all := loadWire(t)
+	all, n := loadWire(t), 0
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		f := all[name]
 		if f.Tolerance == "" {
+			continue
+		}
+		if n++; raced && n%3 != 0 {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {

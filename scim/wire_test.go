@@ -325,11 +325,14 @@ func loadTolerances(t *testing.T) map[string]wireTolerance {
 // TestWire plays every fixture with every kind of credential and every invite
 // mode that it names.
 func TestWire(t *testing.T) {
-	all := loadWire(t)
+	all, n := loadWire(t), 0
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		f := all[name]
 		for _, client := range f.Clients {
 			for _, mode := range f.Invites {
+				if n++; raced && n%3 != 0 {
+					continue
+				}
 				t.Run(fmt.Sprintf("%s/%s/%s", name, client, mode), func(t *testing.T) {
 					t.Parallel()
 					s := newWireStack(t, wireConfig{Client: client, Invites: mode, Policy: f.Policy})
