@@ -3,6 +3,7 @@ package provision
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -41,8 +42,8 @@ func (k *changing) resent() int {
 }
 
 // follow goes through the people who have not accepted. An invite that expired
-// is sent again as often as the tenant's policy says; after that the event log
-// and the person say that it expired, and nobody is dropped. What somebody
+// is sent again as often as the tenant's policy says; after that an event and the
+// person say that it expired, and nobody is dropped. What somebody
 // accepted whom the client had deleted is taken back.
 func (s *Service) follow(ctx context.Context, w *workspace, progress func(done, total int)) error {
 	pol, err := w.policy(ctx)
@@ -62,6 +63,9 @@ func (s *Service) follow(ctx context.Context, w *workspace, progress func(done, 
 				continue
 			}
 			if r.written.Resent >= w.config.Invites.ResendExpired {
+				if err := s.leaveExpired(ctx, r); err != nil {
+					return err
+				}
 				continue
 			}
 			if err := pace.Wait(ctx); err != nil {
@@ -84,6 +88,27 @@ func (s *Service) expired(pol *mapping.Policy, r *record) bool {
 	}
 	late := i.State == mapping.InvitePending && !i.ExpiresAt.IsZero() && s.now().After(i.ExpiresAt)
 	return i.State == mapping.InviteExpired || late
+}
+
+// leaveExpired says, once, that an invite expired and is not sent again.
+func (s *Service) leaveExpired(ctx context.Context, r *record) error {
+	p, i := r.row, r.seen.Invite
+	once := fmt.Sprintf("expired:%s:%d", i.ID, i.ExpiresAt.UnixMilli())
+	if at, err := s.store.First(ctx, p.Tenant, once); err != nil || !at.IsZero() {
+		return err
+	}
+	return s.store.Update(ctx, func(tx store.Tx) error {
+		if err := tx.NoteFirst(p.Tenant, once, s.now()); err != nil {
+			return err
+		}
+		e, err := s.event(scim.Caller{Tenant: p.Tenant, Credential: "job:" + jobInvites}, "user.invite_expired", p.ID, 0,
+			eventData{UserID: p.UserID, InviteID: i.ID})
+		if err != nil {
+			return err
+		}
+		e.Detail = fmt.Sprintf("the invite expired and was sent again %d times, as often as invites.resend_expired says: to send it once more, deactivate the user and activate it again, or raise that number", r.written.Resent)
+		return tx.AppendEvent(e)
+	})
 }
 
 // resendExpired sends a person's invite again. What keeps one person from that

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sharearefund/scim-bridge/store"
 	"github.com/sharearefund/scim-bridge/upstream"
 	"github.com/sharearefund/scim-bridge/upstream/sandbox"
 )
@@ -35,6 +36,19 @@ func TestExpiredInviteIsSentAgain(t *testing.T) {
 			r := s.Must(200, "GET", "/Users/"+id, "")
 			equal(t, "active", r.JSON("active"), any(true))
 		}
+		sweep(t, s)
+		eventually(t, "follow-up", func() string { return unfinished(t, s) }, "[]")
+		events, err := s.Store.Events(t.Context(), store.EventQuery{Tenant: "acme", ResourceID: id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := 0
+		for _, e := range events {
+			if e.Action == "user.invite_expired" {
+				told++
+			}
+		}
+		equal(t, "events of the end", told, 1)
 		c.advance(2 * time.Minute)
 		invite := s.Must(200, "GET", "/Users/"+id, "").Extension()["invite"].(map[string]any)
 		equal(t, "invite", invite["state"], any("expired"))

@@ -38,17 +38,11 @@ func (k *regrouping) settle(ctx context.Context) error {
 	if !k.pol.Governs() {
 		return k.purge(ctx)
 	}
-	trailing := len(k.work) > 0
 	if err := k.takeAway(ctx); err != nil {
 		k.s.enqueueRoles(ctx, k.c.Tenant)
 		return err
 	}
-	if grants := k.grants(); len(grants) > 0 && len(grants) <= inlineGrants {
-		trailing = !k.s.reworkAll(ctx, k.c, k.id, grants)
-	} else if len(grants) == 0 {
-		trailing = false
-	}
-	if trailing {
+	if grants := k.grants(); len(grants) > inlineGrants || !k.s.reworkAll(ctx, k.c, k.id, grants) {
 		k.s.enqueueRoles(ctx, k.c.Tenant)
 	}
 	return k.purge(ctx)

@@ -40,6 +40,22 @@ const tenantExample = `  slug: acme
   adopt: verified_domain              # or never
   reset_password: false`
 
+// readTenant reads a tenant's file; - is standard input.
+func (c *cli) readTenant(file string) (*tenantconfig.Config, error) {
+	if file == "" {
+		return nil, usagef("missing flag: -f FILE")
+	}
+	data, err := c.readInput(file)
+	if err != nil {
+		return nil, err
+	}
+	config, err := tenantconfig.Parse(data, c.env, os.ReadFile)
+	if err != nil {
+		return nil, tenantFaults(file, err)
+	}
+	return config, nil
+}
+
 func (c *cli) tenantApply() *cobra.Command {
 	var file string
 	var noCheck, moved bool
@@ -56,16 +72,9 @@ that is before.
 		Example: `  ACME_SECRET=… scim-bridge tenant apply -f tenant.yaml
   generate-tenant | scim-bridge tenant apply -f -`,
 		RunE: does(func(cmd *cobra.Command, _ []string) error {
-			if file == "" {
-				return usagef("missing flag: -f FILE")
-			}
-			data, err := c.readInput(file)
+			config, err := c.readTenant(file)
 			if err != nil {
 				return err
-			}
-			config, err := tenantconfig.Parse(data, c.env, os.ReadFile)
-			if err != nil {
-				return tenantFaults(file, err)
 			}
 			return c.withOffice(cmd.Context(), func(o *office) error {
 				verb, err := applyTenant(cmd.Context(), o, config, actorCLI, moved)

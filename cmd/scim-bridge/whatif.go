@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -34,16 +33,9 @@ What a guard would hold is shown all the same. With --json every change is a lin
 		Example: `  scim-bridge tenant what-if -f new.yaml
   scim-bridge tenant what-if -f new.yaml --json | jq -r '.change.user_name // empty'`,
 		RunE: does(func(cmd *cobra.Command, _ []string) error {
-			if file == "" {
-				return usagef("missing flag: -f FILE")
-			}
-			data, err := c.readInput(file)
+			config, err := c.readTenant(file)
 			if err != nil {
 				return err
-			}
-			config, err := tenantconfig.Parse(data, c.env, os.ReadFile)
-			if err != nil {
-				return tenantFaults(file, err)
 			}
 			return c.withOffice(cmd.Context(), func(o *office) error {
 				if err := rehearse(cmd.Context(), o, config, moved); err != nil {
