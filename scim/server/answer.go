@@ -28,9 +28,11 @@ const (
 
 // answer is a response that is not written yet.
 type answer struct {
-	status     int
-	etag       string
-	location   string
+	status   int
+	etag     string
+	location string
+	// created is the id of the resource that a POST made.
+	created    string
 	retryAfter time.Duration
 	// body is SCIM JSON; empty for 204 and 304.
 	body []byte

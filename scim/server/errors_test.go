@@ -121,7 +121,7 @@ func TestPanicsAreAnswered(t *testing.T) {
 	})
 	t.Run("in listeners", func(t *testing.T) {
 		r := newRig(t, func(o *Options) {
-			o.Observe = func(Request) { panic("observe") }
+			o.Observe = func(context.Context, Request) { panic("observe") }
 			o.Failed = func(context.Context, FailedRequest) { panic("failed") }
 		})
 		want(t, r.do(t, request("DELETE", "/scim/v2/Users/nobody", "")), 404, "")

@@ -22,7 +22,7 @@ func (s *server) createGroup(x *exchange) (workFunc, error) {
 		}
 		a, err := s.groupAnswer(http.StatusCreated, created, proj)
 		if err == nil {
-			a.location = created.Group.Meta.Location
+			a.location, a.created = created.Group.Meta.Location, created.Group.ID
 		}
 		return a, err
 	}, nil
@@ -159,6 +159,9 @@ func (s *server) readGroup(x *exchange) (*scim.Group, scim.Projection, error) {
 	}
 	g, notes, err := s.GroupCodec.Decode(body, x.caller.Dialect)
 	x.notes = append(x.notes, notes...)
+	if g != nil {
+		x.name = g.DisplayName
+	}
 	return g, proj, err
 }
 

@@ -103,7 +103,7 @@ func newRig(tb testing.TB, change func(*Options)) *rig {
 		Authenticate: authenticate,
 		Logger:       slog.New(slog.NewJSONHandler(r, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		NewRequestID: func() string { return "req-1" },
-		Observe: func(q Request) {
+		Observe: func(_ context.Context, q Request) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.observed = append(r.observed, q)

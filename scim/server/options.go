@@ -52,9 +52,14 @@ type Options struct {
 	// shows for the first time in this process which client uses it. It must
 	// not block. nil: nobody is told.
 	Evidence func(ctx context.Context, credential string, d scim.Dialect)
-	// Observe is called once for every request, after it was answered. It
-	// must not block. nil: nobody is told.
-	Observe func(Request)
+	// Begin may put something into the context of a request that Observe will
+	// look at. It is called when the request was received, and must not block.
+	// nil: the context is left as it is.
+	Begin func(context.Context) context.Context
+	// Observe is called once for every request, after it was answered, and for
+	// every operation of a bulk request; ctx is the request's, and may have
+	// ended. It must not block. nil: nobody is told.
+	Observe func(ctx context.Context, r Request)
 	// Failed is called, before the answer is sent, for every mutation of an
 	// authenticated caller that is refused or fails. The context outlives the
 	// client's connection. It must not block. nil: nobody is told.
@@ -104,17 +109,36 @@ type Identity struct {
 }
 
 // Request is what Observe learns about a request. Tenant, Method and Route are
-// bounded in number: they can be metric labels.
+// bounded in number: they can be metric labels. ID, Name, Filter and Detail are
+// what a client sent, or quote it: they can hold personal data.
 type Request struct {
-	// Tenant is empty when the request was not authenticated.
-	Tenant string
+	// Start is when the request was received.
+	Start time.Time
+	// RequestID is the id that answers, logs and events share.
+	RequestID string
+	// Tenant and Credential are empty when the request was not authenticated.
+	Tenant, Credential string
 	// Method is a method of RFC 9110 or RFC 5789, or "other".
 	Method string
 	// Route is the pattern of the route, or "unmatched".
-	Route    string
-	Status   int
-	Duration time.Duration
-	Dialect  scim.Dialect
+	Route string
+	// Operation is 0 for a request, and counts the operations of a bulk request
+	// from 1, each of which has the Method and Route of the request that it
+	// stands for.
+	Operation int
+	// ID is the id in the path, or that of the resource that was created.
+	ID string
+	// Name is the userName or displayName in the body of a POST or PUT.
+	Name string
+	// Filter is the filter of a query, "" when there is none.
+	Filter string
+	// EntraFlag: the query string holds Entra's aadOptscim062020.
+	EntraFlag bool
+	Status    int
+	// Type and Detail are the scimType and the detail of a refusal.
+	Type, Detail string
+	Duration     time.Duration
+	Dialect      scim.Dialect
 	// Notes lists what was tolerated in, or left out of, the body.
 	Notes []scim.Note
 	// Panicked reports a defect that was answered 500, unless Aborted.

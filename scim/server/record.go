@@ -36,7 +36,7 @@ func (s *server) finish(x *exchange, a answer, err error) {
 	s.log(x, a.status, took, refusal)
 	s.buffers.put(a)
 	if s.Observe != nil {
-		s.guard(x, "Observe", func() { s.Observe(observed(x, a.status, took, refusal)) })
+		s.guard(x, "Observe", func() { s.Observe(x.r.Context(), observed(x, a, took, refusal)) })
 	}
 	if x.aborted {
 		// net/http closes the connection: nobody takes a part for the whole.
@@ -63,13 +63,20 @@ func failedRequest(x *exchange, e *scim.Error) FailedRequest {
 	}
 }
 
-func observed(x *exchange, status int, took time.Duration, refusal *scim.Error) Request {
-	var p *panicError
-	return Request{
-		Tenant: x.caller.Tenant, Method: method(x.r.Method), Route: x.route(), Status: status,
-		Duration: took, Dialect: x.caller.Dialect, Notes: x.notes,
-		Panicked: refusal != nil && errors.As(refusal.Err, &p), Aborted: x.aborted,
+func observed(x *exchange, a answer, took time.Duration, refusal *scim.Error) Request {
+	r := Request{
+		Start: x.start, RequestID: x.requestID, Tenant: x.caller.Tenant, Credential: x.caller.Credential,
+		Method: method(x.r.Method), Route: x.route(), Operation: x.operation, ID: x.id, Name: x.name, Filter: x.query.filter.value,
+		EntraFlag: x.query.entra, Status: a.status, Duration: took, Dialect: x.caller.Dialect, Notes: x.notes, Aborted: x.aborted,
 	}
+	if r.ID == "" {
+		r.ID = a.created
+	}
+	if refusal != nil {
+		var p *panicError
+		r.Type, r.Detail, r.Panicked = refusal.Type, refusal.Detail, errors.As(refusal.Err, &p)
+	}
+	return r
 }
 
 // method is m when it is one that clients have a use for, so that the number

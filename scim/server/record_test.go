@@ -128,15 +128,15 @@ func TestObserve(t *testing.T) {
 	r.do(t, request("POST", "/scim/v2/Bulk", "{}"))
 	id, list := "/scim/v2/Users/{id}", "/scim/v2/Users"
 	if diff := cmp.Diff([]Request{
-		{Tenant: "acme", Method: "GET", Route: id, Status: 200},
-		{Tenant: "acme", Method: "GET", Route: list, Status: 400},
-		{Tenant: "acme", Method: "other", Route: list, Status: 405},
-		{Tenant: "acme", Method: "GET", Route: "unmatched", Status: 404},
-		{Tenant: "", Method: "GET", Route: "unmatched", Status: 404},
-		{Tenant: "", Method: "GET", Route: id, Status: 401},
-		{Tenant: "acme", Method: "GET", Route: "/scim/v2/Groups/{id}", Status: 404},
-		{Tenant: "acme", Method: "POST", Route: "/scim/v2/Bulk", Status: 501},
-	}, r.observed, cmpopts.IgnoreFields(Request{}, "Duration")); diff != "" {
+		{RequestID: "req-1", Tenant: "acme", Credential: "cred-1", Method: "GET", Route: id, ID: "user-1", Status: 200},
+		{RequestID: "req-1", Tenant: "acme", Credential: "cred-1", Method: "GET", Route: list, Status: 400, Type: "invalidValue"},
+		{RequestID: "req-1", Tenant: "acme", Credential: "cred-1", Method: "other", Route: list, Status: 405},
+		{RequestID: "req-1", Tenant: "acme", Credential: "cred-1", Method: "GET", Route: "unmatched", Status: 404},
+		{RequestID: "req-1", Method: "GET", Route: "unmatched", Status: 404},
+		{RequestID: "req-1", Method: "GET", Route: id, ID: "user-1", Status: 401},
+		{RequestID: "req-1", Tenant: "acme", Credential: "cred-1", Method: "GET", Route: "/scim/v2/Groups/{id}", ID: "g1", Status: 404},
+		{RequestID: "req-1", Tenant: "acme", Credential: "cred-1", Method: "POST", Route: "/scim/v2/Bulk", Status: 501},
+	}, r.observed, cmpopts.IgnoreFields(Request{}, "Duration", "Start", "Detail")); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -36,6 +36,11 @@ type exchange struct {
 	identity Identity
 	caller   scim.Caller
 	notes    []scim.Note
+	// name is the userName or displayName in the body of a POST or PUT.
+	name string
+	// operation counts the operations of a bulk request from 1; 0: the exchange
+	// is a request of its own.
+	operation int
 	// aborted: an answer that was begun could not be finished.
 	aborted bool
 }
@@ -71,6 +76,9 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx := r.Context()
 	if x.mutates() {
 		ctx = context.WithoutCancel(ctx)
+	}
+	if s.Begin != nil {
+		ctx = s.Begin(ctx)
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.RequestTimeout/6*5)
 	defer cancel()

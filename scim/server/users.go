@@ -22,7 +22,7 @@ func (s *server) createUser(x *exchange) (workFunc, error) {
 		}
 		a, err := s.userAnswer(http.StatusCreated, created, proj)
 		if err == nil {
-			a.location = created.Meta.Location
+			a.location, a.created = created.Meta.Location, created.ID
 		}
 		return a, err
 	}, nil
@@ -150,6 +150,9 @@ func (s *server) readUser(x *exchange) (*scim.User, scim.Projection, error) {
 	}
 	u, notes, err := s.UserCodec.Decode(body, x.caller.Dialect)
 	x.notes = append(x.notes, notes...)
+	if u != nil {
+		x.name = u.UserName
+	}
 	return u, proj, err
 }
 

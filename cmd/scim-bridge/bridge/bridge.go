@@ -149,10 +149,15 @@ func (b *Bridge) wire(o Options) error {
 	b.scim, err = server.New(server.Options{
 		PublicURL: o.PublicURL, Users: b.Service, UserCodec: codec, Groups: b.Service, GroupCodec: groups, Resources: resources,
 		Authenticate: authenticator(b.Credentials, newRates(o.RateLimit, o.RateBurst)),
-		Evidence:     b.remember, Observe: b.metrics.request, Failed: b.failures.add, Logger: o.Logger, MaxBody: o.MaxBody,
+		Evidence:     b.remember, Observe: b.observe, Failed: b.failures.add, Logger: o.Logger, MaxBody: o.MaxBody,
 		RequestTimeout: o.RequestTimeout, FailedAuthPerMinute: o.FailedAuthPerMinute, TrustedProxies: o.TrustedProxies, Now: o.Now,
 	})
 	return err
+}
+
+// observe hears of every request that was answered.
+func (b *Bridge) observe(_ context.Context, r server.Request) {
+	b.metrics.request(r)
 }
 
 // catalogue serves what a tenant may see of upstream's roles, identity
