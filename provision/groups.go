@@ -80,32 +80,33 @@ func (s *Service) listGroups(ctx context.Context, c scim.Caller, q scim.Query) (
 			return nil, err
 		}
 		var rows []*store.Group
+		var next *scim.Position
 		if q.Count > 0 {
-			if rows, err = s.store.Groups(ctx, c.Tenant, store.Window{Offset: q.StartIndex - 1, Limit: q.Count}); err != nil {
+			if rows, err = s.store.Groups(ctx, c.Tenant, windowOf(q)); err != nil {
 				return nil, err
 			}
+			rows, next = cutPage(rows, q, func(g *store.Group) int64 { return g.Seq })
 		}
-		return s.groupPage(ctx, rows, total, q), nil
+		return s.groupPage(ctx, rows, total, next, q), nil
 	}
 	found, err := s.findGroups(ctx, c, q)
 	if err != nil {
 		return nil, err
 	}
-	if q.SortBy != nil {
-		slices.SortStableFunc(found, func(a, b *store.Group) int {
-			if q.Descending {
-				a, b = b, a
-			}
-			return s.groupCodec.Compare(s.groupOf(a), s.groupOf(b), q.SortBy)
-		})
+	all := make([]scim.Entry[*store.Group], len(found))
+	for i, g := range found {
+		all[i] = scim.Entry[*store.Group]{Seq: g.Seq, Resource: g}
 	}
-	from := min(q.StartIndex-1, len(found))
-	to := min(from+q.Count, len(found))
-	return s.groupPage(ctx, found[from:to], len(found), q), nil
+	window, next := scim.Window(all, q, func(g *store.Group) scim.SortValue { return s.groupCodec.SortValue(s.groupOf(g), q.SortBy) })
+	rows := make([]*store.Group, len(window))
+	for i, e := range window {
+		rows[i] = e.Resource
+	}
+	return s.groupPage(ctx, rows, len(found), next, q), nil
 }
 
-func (s *Service) groupPage(ctx context.Context, rows []*store.Group, total int, q scim.Query) *scim.Page[scim.GroupView] {
-	page := &scim.Page[scim.GroupView]{Total: total}
+func (s *Service) groupPage(ctx context.Context, rows []*store.Group, total int, next *scim.Position, q scim.Query) *scim.Page[scim.GroupView] {
+	page := &scim.Page[scim.GroupView]{Total: total, Next: next}
 	members := q.Projection.Shows("members")
 	for _, g := range rows {
 		page.Resources = append(page.Resources, s.groupView(ctx, g, members))

@@ -3,7 +3,6 @@ package provision
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/sharearefund/scim-bridge/cache"
 	"github.com/sharearefund/scim-bridge/mapping"
@@ -99,7 +98,7 @@ func (s *Service) listFound(ctx context.Context, w *workspace, pol *mapping.Poli
 			return nil, err
 		}
 	}
-	var users []*scim.User
+	var users []scim.Entry[*scim.User]
 	for i, p := range rows {
 		u, err := s.found(ctx, w, pol, p, e, i < maxReadBack)
 		if errors.Is(err, errGone) {
@@ -113,7 +112,7 @@ func (s *Service) listFound(ctx context.Context, w *workspace, pol *mapping.Poli
 			named.ID = value // an alias of the id finds the person as well
 		}
 		if s.codec.Match(q.Filter, &named) {
-			users = append(users, u)
+			users = append(users, scim.Entry[*scim.User]{Seq: p.Seq, Resource: u})
 		}
 	}
 	return s.window(users, q), nil
@@ -193,57 +192,77 @@ func (s *Service) listDirectory(ctx context.Context, w *workspace, pol *mapping.
 	if q.Count == 0 {
 		return page, nil
 	}
-	win := store.Window{Offset: q.StartIndex - 1, Limit: q.Count}
 	if q.Projection.Default() {
-		page.Rendered, err = s.renderPage(ctx, w, pol, win)
+		page.Rendered, page.Next, err = s.renderPage(ctx, w, pol, q)
 		return page, err
 	}
-	rows, err := s.store.Persons(ctx, w.slug, win)
+	rows, err := s.store.Persons(ctx, w.slug, windowOf(q))
 	if err != nil {
 		return nil, err
 	}
+	rows, page.Next = cutPage(rows, q, func(p *store.Person) int64 { return p.Seq })
 	page.Resources, err = s.directoryViews(ctx, w, pol, rows)
 	return page, err
 }
 
+// windowOf is the page of an unfiltered query in the store's own order, and one
+// more where that tells whether another page follows.
+func windowOf(q scim.Query) store.Window {
+	if q.Cursor {
+		return store.Window{After: q.After.Seq, Limit: q.Count + 1}
+	}
+	return store.Window{Offset: q.StartIndex - 1, Limit: q.Count}
+}
+
+// cutPage takes the additional row of windowOf away.
+func cutPage[T any](rows []T, q scim.Query, seq func(T) int64) ([]T, *scim.Position) {
+	if !q.Cursor || len(rows) <= q.Count {
+		return rows, nil
+	}
+	rows = rows[:q.Count]
+	return rows, &scim.Position{Seq: seq(rows[q.Count-1])}
+}
+
 // renderPage renders the window, and reads only when somebody in it, or a
 // group, changed since it was last rendered.
-func (s *Service) renderPage(ctx context.Context, w *workspace, pol *mapping.Policy, win store.Window) ([][]byte, error) {
+func (s *Service) renderPage(ctx context.Context, w *workspace, pol *mapping.Policy, q scim.Query) ([][]byte, *scim.Position, error) {
 	mark, err := s.store.GroupsMark(ctx, w.slug)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	as := renderedAs{pol, mark}
-	revisions, err := s.store.Revisions(ctx, w.slug, win)
+	revisions, err := s.store.Revisions(ctx, w.slug, windowOf(q))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	revisions, next := cutPage(revisions, q, func(r store.Revision) int64 { return r.Seq })
 	page := make([][]byte, len(revisions))
 	for i, r := range revisions {
 		if page[i] = s.rendered.get(renderedKey{w.slug, r.Seq}, r.Revision, as); page[i] == nil {
-			return s.renderAnew(ctx, w, as, win)
+			return s.renderAnew(ctx, w, as, q)
 		}
 	}
-	return page, nil
+	return page, next, nil
 }
 
 // renderAnew renders a page. What depends on groups was read after their mark:
 // it is never older than what it is kept as.
-func (s *Service) renderAnew(ctx context.Context, w *workspace, as renderedAs, win store.Window) ([][]byte, error) {
-	rows, err := s.store.Persons(ctx, w.slug, win)
+func (s *Service) renderAnew(ctx context.Context, w *workspace, as renderedAs, q scim.Query) ([][]byte, *scim.Position, error) {
+	rows, err := s.store.Persons(ctx, w.slug, windowOf(q))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	rows, next := cutPage(rows, q, func(p *store.Person) int64 { return p.Seq })
 	users, err := s.directoryViews(ctx, w, as.policy, rows)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	page := make([][]byte, len(rows))
 	for i, p := range rows {
 		page[i] = s.codec.Append(nil, users[i], scim.Projection{})
 		s.rendered.put(renderedKey{w.slug, p.Seq}, p.Revision, as, page[i])
 	}
-	return page, nil
+	return page, next, nil
 }
 
 // directoryViews are people as the directory has them.
@@ -264,7 +283,8 @@ func (s *Service) directoryViews(ctx context.Context, w *workspace, pol *mapping
 // listMatching looks at everybody, a chunk at a time.
 func (s *Service) listMatching(ctx context.Context, w *workspace, pol *mapping.Policy, q scim.Query) (*scim.Page[scim.User], error) {
 	page := &scim.Page[scim.User]{}
-	var all []*scim.User
+	var all []scim.Entry[*scim.User]
+	var last int64
 	for after := int64(0); ; {
 		rows, err := s.store.Persons(ctx, w.slug, store.Window{After: after, Limit: chunk})
 		if err != nil {
@@ -274,16 +294,20 @@ func (s *Service) listMatching(ctx context.Context, w *workspace, pol *mapping.P
 		if err != nil {
 			return nil, err
 		}
-		for _, u := range users {
+		for i, u := range users {
 			if q.Filter != nil && !s.codec.Match(q.Filter, u) {
 				continue
 			}
 			page.Total++
+			seq := rows[i].Seq
 			switch {
 			case q.SortBy != nil:
-				all = append(all, u)
-			case page.Total >= q.StartIndex && len(page.Resources) < q.Count:
-				page.Resources = append(page.Resources, u)
+				all = append(all, scim.Entry[*scim.User]{Seq: seq, Resource: u})
+			case q.Cursor && !q.Follows(seq, scim.SortValue{}), page.Total < q.StartIndex:
+			case len(page.Resources) < q.Count:
+				page.Resources, last = append(page.Resources, u), seq
+			case q.Cursor && q.Count > 0:
+				page.Next = &scim.Position{Seq: last}
 			}
 		}
 		if len(rows) < chunk {
@@ -298,16 +322,11 @@ func (s *Service) listMatching(ctx context.Context, w *workspace, pol *mapping.P
 }
 
 // window sorts what was found and cuts the page out of it.
-func (s *Service) window(users []*scim.User, q scim.Query) *scim.Page[scim.User] {
-	if q.SortBy != nil {
-		slices.SortStableFunc(users, func(a, b *scim.User) int {
-			if q.Descending {
-				a, b = b, a
-			}
-			return s.codec.Compare(a, b, q.SortBy)
-		})
+func (s *Service) window(users []scim.Entry[*scim.User], q scim.Query) *scim.Page[scim.User] {
+	window, next := scim.Window(users, q, func(u *scim.User) scim.SortValue { return s.codec.SortValue(u, q.SortBy) })
+	page := &scim.Page[scim.User]{Total: len(users), Next: next}
+	for _, e := range window {
+		page.Resources = append(page.Resources, e.Resource)
 	}
-	from := min(q.StartIndex-1, len(users))
-	to := min(from+q.Count, len(users))
-	return &scim.Page[scim.User]{Total: len(users), Resources: users[from:to]}
+	return page
 }

@@ -147,6 +147,13 @@ func (c *Codec[T]) ParseFilter(s string, d Dialect) (*Filter, error) {
 	return c.b.parseFilter(s, c.tolerances(d))
 }
 
+// ParseFilterAcross is ParseFilter for a query over several resource types: an
+// attribute that this one lacks has no value (RFC 7644 §3.4.2.1). known reports
+// whether this type has every attribute that is named.
+func (c *Codec[T]) ParseFilterAcross(s string, d Dialect) (f *Filter, known bool, err error) {
+	return c.b.parseFilterAcross(s, c.tolerances(d))
+}
+
 // Match reports whether v satisfies f (RFC 7644 §3.4.2.2). A multi-valued
 // attribute satisfies a comparison when one of its values does; an unassigned
 // attribute satisfies ne and eq null alone.
@@ -156,11 +163,10 @@ func (c *Codec[T]) Match(f *Filter, v *T) bool { return f.b.match(f.root, c.root
 // cannot be sorted by, is 400 invalidValue.
 func (c *Codec[T]) ParseSort(s string) (*SortKey, error) { return c.b.parseSort(s) }
 
-// Compare orders a and b ascending by k: negative, 0 or positive. A resource
-// without a value is last in ascending order, and first in the reverse
-// (RFC 7644 §3.4.2.3). Of a multi-valued attribute the primary entry counts,
-// or else the first; strings are folded unless the attribute is caseExact.
-func (c *Codec[T]) Compare(a, b *T, k *SortKey) int { return k.compare(c.root(a), c.root(b)) }
+// SortValue is the value of v that k compares. Of a multi-valued attribute the
+// primary entry counts, or else the first; strings are folded unless the
+// attribute is caseExact.
+func (c *Codec[T]) SortValue(v *T, k *SortKey) SortValue { return k.value(c.root(v)) }
 
 // ParseProjection reads the attributes and excludedAttributes parameters,
 // each a comma-separated list, "" when absent (RFC 7644 §3.9). Names that the

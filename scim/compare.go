@@ -2,6 +2,7 @@ package scim
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/big"
 	"reflect"
@@ -85,6 +86,22 @@ type resolver struct {
 	tol Tolerances
 	// entry is the attribute whose entries a value path looks at, or nil.
 	entry *attribute
+	// across: an unknown attribute has no value; unknown is the first one's
+	// error then.
+	across  bool
+	unknown error
+}
+
+// without turns the error of an unknown attribute into a node where that is
+// allowed.
+func (r *resolver) without(err error, op ast.CompareOperator, null bool) (*node, error) {
+	if _, ok := errors.AsType[*unknownError](err); !ok || !r.across {
+		return nil, err
+	}
+	if r.unknown == nil {
+		r.unknown = err
+	}
+	return missing(op, null), nil
 }
 
 func (r *resolver) node(e ast.Expression) (*node, error) {
@@ -111,7 +128,7 @@ func (r *resolver) node(e ast.Expression) (*node, error) {
 	case *ast.ValuePath:
 		top, _, err := r.b.resolve(e.AttributePath, r.tol)
 		if err != nil {
-			return nil, err
+			return r.without(err, ast.PR, false)
 		}
 		inner, err := r.entries(top, e.ValueFilter)
 		if err != nil {
@@ -148,7 +165,7 @@ func (r *resolver) comparison(e *ast.AttributeExpression) (*node, error) {
 	} else {
 		top, sub, err := r.b.resolve(e.AttributePath, r.tol)
 		if err != nil {
-			return nil, err
+			return r.without(err, e.Operator, e.Operator != ast.PR && e.CompareValue == nil)
 		}
 		n.top, n.leaf = top, top
 		switch {

@@ -51,6 +51,8 @@ func (n *node) mentions(path string) bool {
 		return n.left.mentions(path) || n.right.mentions(path)
 	case nodeNot, nodeValuePath:
 		return n.left.mentions(path)
+	case nodeMissing:
+		return false
 	}
 	at := n.leaf.path
 	return within(at, path) || within(path, at) || n.leaf.ext != nil && equalASCII(n.leaf.ext.urn, path)

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// The scimType vocabulary of RFC 7644 §3.12, and of RFC 9865 §3 for cursors.
+// The scimType vocabulary of RFC 7644 §3.12, and of RFC 9865 §2.1 for cursors.
 const (
 	TypeInvalidFilter = "invalidFilter"
 	TypeTooMany       = "tooMany"
@@ -17,6 +17,7 @@ const (
 	TypeInvalidValue  = "invalidValue"
 	TypeInvalidVers   = "invalidVers"
 	TypeSensitive     = "sensitive"
+	TypeInvalidCursor = "invalidCursor"
 )
 
 // Error is every refusal that a provisioning client sees (RFC 7644 §3.12).

@@ -52,8 +52,12 @@ type Query struct {
 	// SortBy is nil for the handler's own stable order.
 	SortBy     *SortKey
 	Descending bool
-	// StartIndex is at least 1.
+	// StartIndex is at least 1, and 1 when a cursor is asked for.
 	StartIndex int
+	// Cursor asks for pages by cursor (RFC 9865): the page begins behind After,
+	// and Page.Next says where the next one does.
+	Cursor bool
+	After  Position
 	// Count is at least 0 and already capped at the server's maximum; 0 asks
 	// for the total alone.
 	Count int
@@ -69,6 +73,9 @@ type Page[T any] struct {
 	// Rendered may stand for Resources when the Query's projection is the
 	// default one: each resource as Codec.Append writes it. It is not changed.
 	Rendered [][]byte
+	// Next is where the next page begins, if the Query asked for a cursor and
+	// there is more; nil otherwise.
+	Next *Position
 }
 
 // Preconditions are the conditional headers of a mutation (RFC 7644 §3.14,

@@ -28,6 +28,7 @@ const (
 	nodeOr
 	nodeNot
 	nodeValuePath
+	nodeMissing
 )
 
 // node is a resolved expression.
@@ -44,6 +45,11 @@ type node struct {
 	test test
 }
 
+// missing is a comparison with an attribute that the resource type lacks.
+func missing(op ast.CompareOperator, null bool) *node {
+	return &node{kind: nodeMissing, test: test{op: op, null: null}}
+}
+
 // match evaluates n on root, a T, or on an entry inside a value path.
 func (b *binding) match(n *node, c reflect.Value) bool {
 	switch n.kind {
@@ -53,6 +59,8 @@ func (b *binding) match(n *node, c reflect.Value) bool {
 		return b.match(n.left, c) || b.match(n.right, c)
 	case nodeNot:
 		return !b.match(n.left, c)
+	case nodeMissing:
+		return n.test.absent()
 	}
 	if n.top == nil {
 		return n.test.field(n.leaf, c.Field(n.leaf.index))
@@ -162,16 +170,27 @@ func (n *node) equalities(inside bool, found func(path, value string)) {
 
 // parseFilter reads and resolves a filter.
 func (b *binding) parseFilter(s string, tol Tolerances) (*Filter, error) {
+	f, _, err := b.parseFilterWith(s, resolver{b: b, tol: tol})
+	return f, err
+}
+
+// parseFilterAcross is parseFilter in which unknown attributes have no value.
+func (b *binding) parseFilterAcross(s string, tol Tolerances) (f *Filter, known bool, err error) {
+	f, unknown, err := b.parseFilterWith(s, resolver{b: b, tol: tol, across: true})
+	return f, unknown == nil, err
+}
+
+func (b *binding) parseFilterWith(s string, r resolver) (f *Filter, unknown error, err error) {
+	tol := r.tol
 	expr, err := filter.Parse(s, filter.Options{Unquoted: tol.Has(tolUnquotedFilter), SubAttribute: tol.Has(tolFilterSubAttribute)})
 	if err != nil {
-		return nil, BadRequest(TypeInvalidFilter, "%v", err)
+		return nil, nil, BadRequest(TypeInvalidFilter, "%v", err)
 	}
-	r := resolver{b: b, tol: tol}
 	root, err := r.node(expr)
 	if err != nil {
-		return nil, BadRequest(TypeInvalidFilter, "filter: %v", err)
+		return nil, nil, BadRequest(TypeInvalidFilter, "filter: %v", err)
 	}
-	return &Filter{b: b, expr: expr, root: root}, nil
+	return &Filter{b: b, expr: expr, root: root}, r.unknown, nil
 }
 
 // compareText applies an operator to texts that are folded alike.

@@ -1,7 +1,6 @@
 package scim
 
 import (
-	"cmp"
 	"reflect"
 
 	"github.com/sharearefund/scim-bridge/scim/filter"
@@ -14,33 +13,33 @@ type SortKey struct {
 	top, leaf *attribute
 }
 
-// compare orders two resources ascending, those without a value last. Of a
-// multi-valued attribute the primary entry counts, or else the first.
-func (k *SortKey) compare(x, y reflect.Value) int {
-	fx, okx := k.field(x)
-	fy, oky := k.field(y)
-	switch {
-	case !okx || !oky:
-		return cmp.Compare(present(oky), present(okx))
+// value is what k compares of a resource.
+func (k *SortKey) value(root reflect.Value) SortValue {
+	f, ok := k.field(root)
+	if !ok {
+		return SortValue{}
 	}
+	v := SortValue{Set: true}
 	switch k.leaf.kind {
 	case kindString:
-		if k.leaf.CaseExact {
-			return cmp.Compare(fx.String(), fy.String())
+		if v.Text = f.String(); !k.leaf.CaseExact {
+			v.Text = Fold(v.Text)
 		}
-		return cmp.Compare(Fold(fx.String()), Fold(fy.String()))
+		return v
 	case kindTime:
-		return timeOf(fx).Compare(timeOf(fy))
+		v.Int = timeOf(f).UnixNano()
+		return v
 	}
-	fx, fy = reflect.Indirect(fx), reflect.Indirect(fy)
+	f = reflect.Indirect(f)
 	switch k.leaf.kind {
 	case kindBool:
-		return present(fx.Bool()) - present(fy.Bool())
+		v.Int = int64(present(f.Bool()))
 	case kindInt:
-		return cmp.Compare(fx.Int(), fy.Int())
+		v.Int = f.Int()
 	default:
-		return cmp.Compare(fx.Float(), fy.Float())
+		v.Number = f.Float()
 	}
+	return v
 }
 
 func present(b bool) int {

@@ -143,10 +143,16 @@ func (s *server) errorAnswer(e *scim.Error) answer {
 // appendListHead begins a ListResponse (RFC 7644 §3.4.2), up to its first
 // resource.
 func appendListHead(dst []byte, total, startIndex, items int) []byte {
+	dst = append(appendTotal(dst, total), `,"startIndex":`...)
+	return appendItems(strconv.AppendInt(dst, int64(startIndex), 10), items)
+}
+
+func appendTotal(dst []byte, total int) []byte {
 	dst = append(dst, `{"schemas":["`+listSchema+`"],"totalResults":`...)
-	dst = strconv.AppendInt(dst, int64(total), 10)
-	dst = append(dst, `,"startIndex":`...)
-	dst = strconv.AppendInt(dst, int64(startIndex), 10)
+	return strconv.AppendInt(dst, int64(total), 10)
+}
+
+func appendItems(dst []byte, items int) []byte {
 	dst = append(dst, `,"itemsPerPage":`...)
 	dst = strconv.AppendInt(dst, int64(items), 10)
 	return append(dst, `,"Resources":[`...)

@@ -60,13 +60,13 @@ func (s *server) listGroups(x *exchange) (workFunc, error) {
 	if err != nil {
 		return nil, err
 	}
-	caller := x.caller
+	caller, head := x.caller, pagerOf(x, q)
 	return func(ctx context.Context) (answer, error) {
 		page, err := s.Groups.ListGroups(ctx, caller, q)
 		if err != nil {
 			return answer{}, err
 		}
-		return s.groupList(page, q)
+		return s.groupList(page, q, head)
 	}, nil
 }
 
@@ -176,20 +176,12 @@ func (s *server) groupAnswer(status int, v *scim.GroupView, proj scim.Projection
 }
 
 // groupList is a ListResponse (RFC 7644 §3.4.2).
-func (s *server) groupList(page *scim.Page[scim.GroupView], q scim.Query) (answer, error) {
-	switch {
-	case page == nil:
-		return answer{}, errors.New("the handler returned no page")
-	case len(page.Rendered) > 0:
-		return answer{}, errors.New("the handler rendered a page of groups, whose members are streamed")
-	}
-	for _, v := range page.Resources {
-		if err := s.locateGroup(v); err != nil {
-			return answer{}, err
-		}
+func (s *server) groupList(page *scim.Page[scim.GroupView], q scim.Query, head pager) (answer, error) {
+	if err := s.checkGroups(page); err != nil {
+		return answer{}, err
 	}
 	return answer{status: http.StatusOK, stream: func(w *bodyWriter) error {
-		w.buf = appendListHead(w.buf, page.Total, q.StartIndex, len(page.Resources))
+		w.buf = head.appendHead(w.buf, page.Total, len(page.Resources), following(page.Next))
 		for i, v := range page.Resources {
 			if i > 0 {
 				w.buf = append(w.buf, ',')
@@ -201,6 +193,23 @@ func (s *server) groupList(page *scim.Page[scim.GroupView], q scim.Query) (answe
 		w.buf = append(w.buf, `]}`...)
 		return nil
 	}}, nil
+}
+
+// checkGroups completes the groups of a page, and reports one that no handler is
+// to return.
+func (s *server) checkGroups(page *scim.Page[scim.GroupView]) error {
+	switch {
+	case page == nil:
+		return errors.New("the handler returned no page")
+	case len(page.Rendered) > 0:
+		return errors.New("the handler rendered a page of groups, whose members are streamed")
+	}
+	for _, v := range page.Resources {
+		if err := s.locateGroup(v); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *server) locateGroup(v *scim.GroupView) error {

@@ -141,24 +141,17 @@ func (m *memoryGroups) ListGroups(ctx context.Context, c scim.Caller, q scim.Que
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.last.query = q
-	var hits []*scim.Group
-	for _, g := range m.groups {
+	var hits []scim.Entry[*scim.Group]
+	for i, g := range m.groups {
 		if q.Filter == nil || m.codec.Match(q.Filter, g) {
-			hits = append(hits, g)
+			hits = append(hits, scim.Entry[*scim.Group]{Seq: int64(i + 1), Resource: g})
 		}
 	}
-	if q.SortBy != nil {
-		slices.SortStableFunc(hits, func(a, b *scim.Group) int {
-			if q.Descending {
-				a, b = b, a
-			}
-			return m.codec.Compare(a, b, q.SortBy)
-		})
-	}
 	page := &scim.Page[scim.GroupView]{Total: len(hits)}
-	from := min(q.StartIndex-1, len(hits))
-	for _, g := range hits[from:min(from+q.Count, len(hits))] {
-		page.Resources = append(page.Resources, m.view(ctx, g, q.Projection.Shows("members")))
+	window, next := scim.Window(hits, q, func(g *scim.Group) scim.SortValue { return m.codec.SortValue(g, q.SortBy) })
+	page.Next = next
+	for _, e := range window {
+		page.Resources = append(page.Resources, m.view(ctx, e.Resource, q.Projection.Shows("members")))
 	}
 	return page, nil
 }

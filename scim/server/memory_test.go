@@ -113,24 +113,17 @@ func (m *memory) ListUsers(ctx context.Context, c scim.Caller, q scim.Query) (*s
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.last.query = q
-	var hits []*scim.User
-	for _, u := range m.users {
+	var hits []scim.Entry[*scim.User]
+	for i, u := range m.users {
 		if q.Filter == nil || m.codec.Match(q.Filter, u) {
-			hits = append(hits, u)
+			hits = append(hits, scim.Entry[*scim.User]{Seq: int64(i + 1), Resource: u})
 		}
 	}
-	if q.SortBy != nil {
-		slices.SortStableFunc(hits, func(a, b *scim.User) int {
-			if q.Descending {
-				a, b = b, a
-			}
-			return m.codec.Compare(a, b, q.SortBy)
-		})
-	}
 	page := &scim.Page[scim.User]{Total: len(hits)}
-	from := min(q.StartIndex-1, len(hits))
-	for _, u := range hits[from:min(from+q.Count, len(hits))] {
-		page.Resources = append(page.Resources, m.codec.Clone(u))
+	window, next := scim.Window(hits, q, func(u *scim.User) scim.SortValue { return m.codec.SortValue(u, q.SortBy) })
+	page.Next = next
+	for _, e := range window {
+		page.Resources = append(page.Resources, m.codec.Clone(e.Resource))
 	}
 	return page, nil
 }

@@ -20,6 +20,7 @@ type query struct {
 	count      param
 	attributes param
 	excluded   param
+	cursor     param
 
 	// entra: the flag that Entra's administrators append to the base URL.
 	entra bool
@@ -92,6 +93,8 @@ func (q *query) param(key string) *param {
 		return &q.attributes
 	case "excludedattributes":
 		return &q.excluded
+	case "cursor":
+		return &q.cursor
 	}
 	return nil
 }
@@ -170,15 +173,33 @@ func (s *server) list(x *exchange, c queryCodec) (scim.Query, error) {
 	default:
 		return out, scim.BadRequest(scim.TypeInvalidValue, "sortOrder is %q: want ascending or descending", clip(order))
 	}
-	if out.StartIndex, err = integer("startIndex", q.startIndex.value, 1); err != nil {
+	if err := s.page(x, &out); err != nil {
 		return out, err
 	}
+	return out, nil
+}
+
+// page reads where a page begins and how much it holds: by index (RFC 7644
+// §3.4.2.4), or by cursor (RFC 9865) when one is given, be it empty.
+func (s *server) page(x *exchange, out *scim.Query) (err error) {
+	q := &x.query
+	if out.StartIndex, err = integer("startIndex", q.startIndex.value, 1); err != nil {
+		return err
+	}
 	if out.Count, err = integer("count", q.count.value, s.DefaultCount); err != nil {
-		return out, err
+		return err
 	}
 	out.StartIndex = max(out.StartIndex, 1)
 	out.Count = min(max(out.Count, 0), s.MaxResults)
-	return out, nil
+	if !q.cursor.given {
+		return nil
+	}
+	if q.startIndex.given {
+		return scim.BadRequest(scim.TypeInvalidValue, "startIndex and cursor exclude each other: send one of them")
+	}
+	p, err := parseCursor(q.cursor.value, markOf(x))
+	out.Cursor, out.After, x.fromType = true, p.Position, p.Type
+	return err
 }
 
 // integer reads a decimal integer of any length; what does not fit is

@@ -138,28 +138,15 @@ func (c *collection[T]) list(x *exchange) (workFunc, error) {
 	if err != nil {
 		return nil, err
 	}
-	caller := x.caller
+	caller, head := x.caller, pagerOf(x, q)
 	return func(ctx context.Context) (answer, error) {
-		list, err := c.all(ctx, caller)
+		page, err := c.page(ctx, caller, q)
 		if err != nil {
 			return answer{}, err
 		}
-		if q.Filter != nil {
-			list = slices.DeleteFunc(list, func(v *T) bool { return !c.codec.Match(q.Filter, v) })
-		}
-		if q.SortBy != nil {
-			slices.SortStableFunc(list, func(a, b *T) int {
-				if q.Descending {
-					a, b = b, a
-				}
-				return c.codec.Compare(a, b, q.SortBy)
-			})
-		}
-		from := min(q.StartIndex-1, len(list))
-		window := list[from:min(from+q.Count, len(list))]
 		b := c.s.buffers.get()
-		out := appendListHead(*b, len(list), q.StartIndex, len(window))
-		for i, v := range window {
+		out := head.appendHead(*b, page.Total, len(page.Resources), following(page.Next))
+		for i, v := range page.Resources {
 			if i > 0 {
 				out = append(out, ',')
 			}
@@ -168,4 +155,24 @@ func (c *collection[T]) list(x *exchange) (workFunc, error) {
 		*b = append(out, `]}`...)
 		return answer{status: http.StatusOK, body: *b, pooled: b}, nil
 	}, nil
+}
+
+// page is what a query finds. The reader's order is the resources' own.
+func (c *collection[T]) page(ctx context.Context, caller scim.Caller, q scim.Query) (*scim.Page[T], error) {
+	list, err := c.all(ctx, caller)
+	if err != nil {
+		return nil, err
+	}
+	var found []scim.Entry[*T]
+	for i, v := range list {
+		if q.Filter == nil || c.codec.Match(q.Filter, v) {
+			found = append(found, scim.Entry[*T]{Seq: int64(i + 1), Resource: v})
+		}
+	}
+	window, next := scim.Window(found, q, func(v *T) scim.SortValue { return c.codec.SortValue(v, q.SortBy) })
+	page := &scim.Page[T]{Total: len(found), Next: next}
+	for _, e := range window {
+		page.Resources = append(page.Resources, e.Resource)
+	}
+	return page, nil
 }

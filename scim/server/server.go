@@ -38,6 +38,9 @@ type exchange struct {
 	notes    []scim.Note
 	// name is the userName or displayName in the body of a POST or PUT.
 	name string
+	// fromType is the index of the resource type that the cursor of a query over
+	// several names.
+	fromType int
 	// operation counts the operations of a bulk request from 1; 0: the exchange
 	// is a request of its own.
 	operation int

@@ -60,13 +60,13 @@ func (s *server) listUsers(x *exchange) (workFunc, error) {
 	if err != nil {
 		return nil, err
 	}
-	caller := x.caller
+	caller, head := x.caller, pagerOf(x, q)
 	return func(ctx context.Context) (answer, error) {
 		page, err := s.Users.ListUsers(ctx, caller, q)
 		if err != nil {
 			return answer{}, err
 		}
-		return s.listAnswer(page, q)
+		return s.listAnswer(page, q, head)
 	}, nil
 }
 
@@ -167,20 +167,12 @@ func (s *server) userAnswer(status int, u *scim.User, proj scim.Projection) (ans
 }
 
 // listAnswer is a ListResponse (RFC 7644 §3.4.2).
-func (s *server) listAnswer(page *scim.Page[scim.User], q scim.Query) (answer, error) {
-	switch {
-	case page == nil:
-		return answer{}, errors.New("the handler returned no page")
-	case len(page.Rendered) > 0 && (len(page.Resources) > 0 || !q.Projection.Default()):
-		return answer{}, errors.New("the handler rendered a page that it was not asked to render")
-	}
-	for _, u := range page.Resources {
-		if err := s.locateUser(u); err != nil {
-			return answer{}, err
-		}
+func (s *server) listAnswer(page *scim.Page[scim.User], q scim.Query, head pager) (answer, error) {
+	if err := s.checkUsers(page, q); err != nil {
+		return answer{}, err
 	}
 	b := s.buffers.get()
-	out := appendListHead(*b, page.Total, q.StartIndex, len(page.Resources)+len(page.Rendered))
+	out := head.appendHead(*b, page.Total, len(page.Resources)+len(page.Rendered), following(page.Next))
 	for i, text := range page.Rendered {
 		if i > 0 {
 			out = append(out, ',')
@@ -195,6 +187,23 @@ func (s *server) listAnswer(page *scim.Page[scim.User], q scim.Query) (answer, e
 	}
 	*b = append(out, `]}`...)
 	return answer{status: http.StatusOK, body: *b, pooled: b}, nil
+}
+
+// checkUsers completes the users of a page, and reports one that no handler is to
+// return.
+func (s *server) checkUsers(page *scim.Page[scim.User], q scim.Query) error {
+	switch {
+	case page == nil:
+		return errors.New("the handler returned no page")
+	case len(page.Rendered) > 0 && (len(page.Resources) > 0 || !q.Projection.Default()):
+		return errors.New("the handler rendered a page that it was not asked to render")
+	}
+	for _, u := range page.Resources {
+		if err := s.locateUser(u); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *server) locateUser(u *scim.User) error {
