@@ -99,6 +99,28 @@ func (q *query) param(key string) *param {
 	return nil
 }
 
+// selects reports whether a parameter of a list is given.
+func (q *query) selects() bool {
+	for _, p := range []param{q.filter, q.sortBy, q.sortOrder, q.startIndex, q.count, q.attributes, q.excluded, q.cursor} {
+		if p.given {
+			return true
+		}
+	}
+	return false
+}
+
+// take sets the parameters of a list to those of a search.
+func (q *query) take(r *scim.SearchRequest) {
+	for to, from := range map[*param]*string{
+		&q.filter: r.Filter, &q.sortBy: r.SortBy, &q.sortOrder: r.SortOrder, &q.startIndex: r.StartIndex, &q.count: r.Count,
+		&q.attributes: r.Attributes, &q.excluded: r.ExcludedAttributes, &q.cursor: r.Cursor,
+	} {
+		if from != nil {
+			*to = param{value: *from, given: true}
+		}
+	}
+}
+
 func typeOf(p *param, q *query) string {
 	if p == &q.filter {
 		return scim.TypeInvalidFilter
@@ -130,6 +152,7 @@ func clip(s string) string {
 // queryCodec is what it takes of a codec to read a query.
 type queryCodec interface {
 	ParseFilter(filter string, d scim.Dialect) (*scim.Filter, error)
+	ParseFilterAcross(filter string, d scim.Dialect) (f *scim.Filter, known bool, err error)
 	ParseSort(sortBy string) (*scim.SortKey, error)
 	ParseProjection(attributes, excluded string) (scim.Projection, error)
 }

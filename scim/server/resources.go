@@ -16,11 +16,13 @@ import (
 type Resource struct {
 	resourceType string
 	// endpoints is nil when the codec or the reader is missing.
-	endpoints func(*server, *schemas.ResourceType) []*endpoint
+	endpoints  func(*server, *schemas.ResourceType) []*endpoint
+	searchable func(*server, *schemas.ResourceType) searchable
 }
 
 // ReadOnly serves the resources of reader at the endpoint that package schemas
-// gives the resource type: GET with a query, and GET by id. meta is the
+// gives the resource type: GET with a query, the same by POST to /.search, and
+// GET by id. meta is the
 // server's to set, where version is a hash of what is shown. codec must be one
 // of the same resource type.
 func ReadOnly[T any](resourceType string, codec *scim.Codec[T], reader scim.ResourceReader[T]) Resource {
@@ -28,10 +30,14 @@ func ReadOnly[T any](resourceType string, codec *scim.Codec[T], reader scim.Reso
 	if codec == nil || reader == nil {
 		return r
 	}
+	of := func(s *server, t *schemas.ResourceType) *collection[T] {
+		return &collection[T]{s: s, t: t, codec: codec, reader: reader}
+	}
+	r.searchable = func(s *server, t *schemas.ResourceType) searchable { return of(s, t).searchable() }
 	r.endpoints = func(s *server, t *schemas.ResourceType) []*endpoint {
-		c := &collection[T]{s: s, t: t, codec: codec, reader: reader}
-		path := basePath + t.Endpoint
+		c, path := of(s, t), basePath+t.Endpoint
 		return []*endpoint{
+			s.searchEndpoint(path, c.list),
 			{pattern: path, methods: map[string]prepareFunc{http.MethodGet: c.list}},
 			{pattern: path + "/{id}", resource: t.Name, methods: map[string]prepareFunc{http.MethodGet: c.get}},
 		}

@@ -16,6 +16,8 @@ type endpoint struct {
 	pattern string
 	// resource is the resource type whose id the path's variable is, or "".
 	resource string
+	// reads: a POST changes nothing.
+	reads bool
 	// methods is empty for what RFC 7644 defines and this version lacks.
 	methods map[string]prepareFunc
 	// allow is the value of Allow: the keys of methods, and HEAD with GET.
@@ -59,14 +61,14 @@ func newRoutes(s *server, set *schemas.Set) *routes {
 // order.
 func (s *server) endpoints(set *schemas.Set) []*endpoint {
 	const (
-		noBulk   = "bulk requests are not served, as the ServiceProviderConfig says: send each operation on its own"
-		noSearch = "search by POST is not served: send the query as GET with the parameters filter, startIndex and count"
-		noMe     = "/Me is not served: address people as /Users/{id}"
+		noBulk = "bulk requests are not served, as the ServiceProviderConfig says: send each operation on its own"
+		noMe   = "/Me is the person who signed in, and this credential belongs to a provisioning client: find people with /Users?filter=userName eq \"name\" and address them as /Users/{id}"
 	)
 	get := func(p prepareFunc) map[string]prepareFunc { return map[string]prepareFunc{http.MethodGet: p} }
 	d := newDiscovery(s.base, set, s.servedTypes(set))
+	root := s.searchRoot(s.searchables(set))
 	list := []*endpoint{
-		{pattern: basePath + "/Users/.search", missing: noSearch},
+		s.searchEndpoint(basePath+"/Users", s.listUsers),
 		{pattern: basePath + "/Users/{id}", resource: "User", methods: map[string]prepareFunc{
 			http.MethodGet:    s.getUser,
 			http.MethodPut:    s.replaceUser,
@@ -77,7 +79,7 @@ func (s *server) endpoints(set *schemas.Set) []*endpoint {
 			http.MethodGet:  s.listUsers,
 			http.MethodPost: s.createUser,
 		}},
-		{pattern: basePath + "/Groups/.search", missing: noSearch},
+		s.searchEndpoint(basePath+"/Groups", s.listGroups),
 		{pattern: basePath + "/Groups/{id}", resource: "Group", methods: map[string]prepareFunc{
 			http.MethodGet:    s.getGroup,
 			http.MethodPut:    s.replaceGroup,
@@ -94,7 +96,8 @@ func (s *server) endpoints(set *schemas.Set) []*endpoint {
 		{pattern: basePath + "/Schemas", methods: get(d.listSchemas)},
 		{pattern: basePath + "/Schemas/{id}", methods: get(d.getSchema)},
 		{pattern: basePath + "/Bulk", missing: noBulk},
-		{pattern: basePath + "/.search", missing: noSearch},
+		s.searchEndpoint(basePath, root),
+		{pattern: basePath, methods: get(root)},
 		{pattern: basePath + "/Me", missing: noMe},
 	}
 	for _, r := range s.Resources {

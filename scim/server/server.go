@@ -48,8 +48,12 @@ type exchange struct {
 	aborted bool
 }
 
-// mutates reports whether the method is one that changes resources.
+// mutates reports whether the method is one that changes resources, at the
+// endpoint if that is known.
 func (x *exchange) mutates() bool {
+	if x.endpoint != nil && x.endpoint.reads {
+		return false
+	}
 	switch x.r.Method {
 	case http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
 		return true
