@@ -18,8 +18,8 @@ func IsTombstoneName(s string) bool { return tombstoneName.MatchString(s) }
 
 // Address returns the e-mail address by which upstream is to know u, and the
 // SCIM attribute it comes from: the primary e-mail, else the first of type
-// work, else the user name when it is an address. An Entra tombstone name is
-// never taken: where one is met, previous is the answer, with no attribute,
+// work, else the user name when it is an address, else the first e-mail. An Entra
+// tombstone name is never taken: where one is met, previous is the answer, with no attribute,
 // and without a previous the next of these. Errors are *scim.Error of 400.
 func Address(u *scim.User, previous string) (email, source string, err error) {
 	tombstone := ""
@@ -38,7 +38,7 @@ func Address(u *scim.User, previous string) (email, source string, err error) {
 			"%q is the name that Microsoft Entra ID gives to a deleted user: it is no address to invite; send the person's own userName or a primary e-mail", tombstone)
 	}
 	return "", "", scim.BadRequest(scim.TypeInvalidValue,
-		"no e-mail address: userName %q is not one and emails has no primary or work entry; map an e-mail address to emails[type eq \"work\"].value", u.UserName)
+		"no e-mail address: userName %q is not one and emails is empty; map an e-mail address to emails[type eq \"work\"].value", u.UserName)
 }
 
 type candidate struct{ value, source string }
@@ -55,6 +55,9 @@ func addressCandidates(u *scim.User) []candidate {
 	if strings.Contains(u.UserName, "@") {
 		cs = append(cs, candidate{u.UserName, "userName"})
 	}
+	if i := anyEmail(u); i >= 0 {
+		cs = append(cs, candidate{u.Emails[i].Value, "emails"})
+	}
 	return cs
 }
 
@@ -66,12 +69,15 @@ func validAddress(attribute, s string) error {
 }
 
 // addressEntry is the index of the entry of emails that Address considers
-// first, or -1.
+// first, or -1 where it takes the user name.
 func addressEntry(u *scim.User) int {
 	if i := primaryEmail(u); i >= 0 {
 		return i
 	}
-	return workEmail(u)
+	if i := workEmail(u); i >= 0 || strings.Contains(u.UserName, "@") {
+		return i
+	}
+	return anyEmail(u)
 }
 
 func primaryEmail(u *scim.User) int {
@@ -80,6 +86,10 @@ func primaryEmail(u *scim.User) int {
 
 func workEmail(u *scim.User) int {
 	return slices.IndexFunc(u.Emails, func(e scim.MultiValue) bool { return strings.EqualFold(e.Type, "work") && e.Value != "" })
+}
+
+func anyEmail(u *scim.User) int {
+	return slices.IndexFunc(u.Emails, func(e scim.MultiValue) bool { return e.Value != "" })
 }
 
 func isTrue(b *bool) bool { return b != nil && *b }

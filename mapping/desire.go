@@ -257,8 +257,7 @@ func (d *Desire) wishes(e *UserExtension, p *Policy) error {
 		d.Organizations = nil
 		for _, org := range e.OrganizationIDs {
 			if !slices.Contains(p.Organizations, org) {
-				return scim.BadRequest(scim.TypeInvalidValue, "%s:organizationIds: %d is not an organization of this tenant (have %s)",
-					UserExtensionURN, org, joinIDs(p.Organizations))
+				return p.unknownOrganization(org)
 			}
 			if !slices.Contains(d.Organizations, org) {
 				d.Organizations = append(d.Organizations, org)
@@ -303,21 +302,39 @@ func (p *Policy) known(e *UserExtension) *UserExtension {
 	return k
 }
 
-// CheckProvider refuses a change to an identity provider that upstream does not
-// have enabled. One that was named before stays, whatever became of it: it must
-// not stand in the way of other changes. before is nil for a new person.
-func (p *Policy) CheckProvider(before, after *scim.User) error {
+// CheckNamed refuses a change to an organization that is not the tenant's, or to
+// an identity provider that upstream does not have enabled: also of somebody who
+// is inactive, so that nothing stands in the way of the return. What was named
+// before stays, whatever became of it: it must not stand in the way of other
+// changes. before is nil for a new person.
+func (p *Policy) CheckNamed(before, after *scim.User) error {
 	is := Extension(after)
-	if is == nil || is.IdentityProviderID == nil || p.IdentityProviders == nil || slices.Contains(p.IdentityProviders, *is.IdentityProviderID) {
+	if is == nil {
 		return nil
 	}
+	was := &UserExtension{}
 	if before != nil {
-		if was := Extension(before); was != nil && was.IdentityProviderID != nil && *was.IdentityProviderID == *is.IdentityProviderID {
-			return nil
+		if e := Extension(before); e != nil {
+			was = e
 		}
 	}
+	for _, org := range is.OrganizationIDs {
+		if !slices.Contains(p.Organizations, org) && !slices.Contains(was.OrganizationIDs, org) {
+			return p.unknownOrganization(org)
+		}
+	}
+	id := is.IdentityProviderID
+	if id == nil || p.IdentityProviders == nil || slices.Contains(p.IdentityProviders, *id) ||
+		was.IdentityProviderID != nil && *was.IdentityProviderID == *id {
+		return nil
+	}
 	return scim.BadRequest(scim.TypeInvalidValue, "%s:identityProviderId: %d is not an enabled identity provider of Share A Refund (have %s)",
-		UserExtensionURN, *is.IdentityProviderID, joinIDs(p.IdentityProviders))
+		UserExtensionURN, *id, joinIDs(p.IdentityProviders))
+}
+
+func (p *Policy) unknownOrganization(org int64) error {
+	return scim.BadRequest(scim.TypeInvalidValue, "%s:organizationIds: %d is not an organization of this tenant (have %s)",
+		UserExtensionURN, org, joinIDs(p.Organizations))
 }
 
 func joinIDs(ids []int64) string {

@@ -41,7 +41,8 @@ func TestAddress(t *testing.T) {
 		{name: "an empty primary is none", user: scim.User{Emails: []scim.MultiValue{primary(""), work("w@x.com")}}, want: "w@x.com", wantFrom: "emails"},
 		{name: "user name", user: scim.User{UserName: "u@x.com", Emails: []scim.MultiValue{home("h@x.com")}}, previous: "old@x.com", want: "u@x.com", wantFrom: "userName"},
 		{name: "kept as sent", user: scim.User{UserName: "U.Ser@X.com"}, want: "U.Ser@X.com", wantFrom: "userName"},
-		{name: "no address", user: scim.User{UserName: "jay", Emails: []scim.MultiValue{home("h@x.com")}}, previous: "old@x.com", wantErr: `userName "jay" is not one`},
+		{name: "the only address there is", user: scim.User{UserName: "jay", Emails: []scim.MultiValue{home(""), home("h@x.com"), home("i@x.com")}}, previous: "old@x.com", want: "h@x.com", wantFrom: "emails"},
+		{name: "no address", user: scim.User{UserName: "jay", Emails: []scim.MultiValue{home("")}}, previous: "old@x.com", wantErr: `userName "jay" is not one`},
 		{name: "bad e-mail", user: scim.User{UserName: "u@x.com", Emails: []scim.MultiValue{work("a@b")}}, wantErr: `emails: an invite cannot be sent to "a@b"`},
 		{name: "header injection", user: scim.User{UserName: "u@x.com\r\nBcc: v@x.com"}, wantErr: "userName: an invite cannot be sent to"},
 		{name: "tombstone keeps the address", user: scim.User{UserName: tombstone}, previous: "jay@example.com", want: "jay@example.com"},
@@ -277,7 +278,7 @@ func TestDesireOf(t *testing.T) {
 	}
 }
 
-func TestCheckProvider(t *testing.T) {
+func TestCheckNamed(t *testing.T) {
 	policy := &mapping.Policy{IdentityProviders: []int64{1, 2}}
 	naming := func(id int64) *scim.User {
 		return &scim.User{Extensions: []any{&mapping.UserExtension{IdentityProviderID: &id}}}
@@ -296,7 +297,7 @@ func TestCheckProvider(t *testing.T) {
 		{name: "not known which there are", policy: &mapping.Policy{}, after: naming(4)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			err := tt.policy.CheckProvider(tt.before, tt.after)
+			err := tt.policy.CheckNamed(tt.before, tt.after)
 			if tt.wantErr == "" {
 				if err != nil {
 					t.Fatal(err)

@@ -18,8 +18,9 @@ type RoleResource struct {
 	Weight      *int64 `scim:"weight"`
 }
 
-// IdentityProviderResource is an IdentityProvider resource. ID is the decimal
-// id of the identity provider upstream.
+// IdentityProviderResource is an IdentityProvider resource. ID is
+// ProviderID behind "idp-": ids are unique over all resource types (RFC 7643
+// §3.1).
 type IdentityProviderResource struct {
 	// Schemas and ExternalID are there for the binding only, as in scim.User.
 	Schemas    []string  `scim:"schemas"`
@@ -27,13 +28,15 @@ type IdentityProviderResource struct {
 	ExternalID string    `scim:"externalId"`
 	Meta       scim.Meta `scim:"meta"`
 
+	// ProviderID is what the extension of a User calls identityProviderId.
+	ProviderID  *int64 `scim:"identityProviderId"`
 	DisplayName string `scim:"displayName"`
 	Prefix      string `scim:"prefix"`
 	Enabled     *bool  `scim:"enabled"`
 }
 
 // OrganizationResource is an Organization resource: one that the tenant
-// manages. ID is the decimal id of the organization upstream.
+// manages. ID is OrganizationID behind "org-".
 type OrganizationResource struct {
 	// Schemas and ExternalID are there for the binding only, as in scim.User.
 	Schemas    []string  `scim:"schemas"`
@@ -41,7 +44,9 @@ type OrganizationResource struct {
 	ExternalID string    `scim:"externalId"`
 	Meta       scim.Meta `scim:"meta"`
 
-	DisplayName string `scim:"displayName"`
+	// OrganizationID is what the extension of a User lists in organizationIds.
+	OrganizationID *int64 `scim:"organizationId"`
+	DisplayName    string `scim:"displayName"`
 }
 
 // NewRoleCodec is the codec of Role resources.

@@ -36,7 +36,7 @@ func (s *Service) CreateUser(ctx context.Context, c scim.Caller, u *scim.User) (
 	if err != nil {
 		return nil, entryRefusal(err)
 	}
-	if err := pol.CheckProvider(nil, u); err != nil {
+	if err := pol.CheckNamed(nil, u); err != nil {
 		return nil, err
 	}
 	want, err := pol.Desire(u, mapping.Profile{})

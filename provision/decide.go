@@ -177,7 +177,7 @@ func (k *changing) understand() error {
 	if k.leaving {
 		return k.traced()
 	}
-	if err := k.pol.CheckProvider(k.before, k.after); err != nil {
+	if err := k.pol.CheckNamed(k.before, k.after); err != nil {
 		return err
 	}
 	past := mapping.Past{Written: k.given(), Groups: k.groups, Unsaid: k.roles || k.resend}

@@ -70,7 +70,8 @@ func (r Roles) All(ctx context.Context, c scim.Caller) ([]*mapping.RoleResource,
 	return all, nil
 }
 
-// All lists upstream's identity providers, disabled ones among them.
+// All lists upstream's identity providers, disabled ones among them. Their ids
+// have a prefix: an id is unique over all resource types (RFC 7643 §3.1).
 func (r IdentityProviders) All(ctx context.Context, c scim.Caller) ([]*mapping.IdentityProviderResource, error) {
 	w, err := r.Service.spaces.get(ctx, c.Tenant)
 	if err != nil {
@@ -83,7 +84,7 @@ func (r IdentityProviders) All(ctx context.Context, c scim.Caller) ([]*mapping.I
 	all := make([]*mapping.IdentityProviderResource, len(list))
 	for i, p := range list {
 		all[i] = &mapping.IdentityProviderResource{
-			ID: strconv.FormatInt(p.ID, 10), DisplayName: p.Name, Prefix: p.Prefix, Enabled: &list[i].Enabled,
+			ID: "idp-" + strconv.FormatInt(p.ID, 10), ProviderID: &list[i].ID, DisplayName: p.Name, Prefix: p.Prefix, Enabled: &list[i].Enabled,
 		}
 	}
 	return all, nil
@@ -102,7 +103,7 @@ func (r Organizations) All(ctx context.Context, c scim.Caller) ([]*mapping.Organ
 	}
 	all := make([]*mapping.OrganizationResource, len(w.organizations))
 	for i, id := range w.organizations {
-		all[i] = &mapping.OrganizationResource{ID: strconv.FormatInt(id, 10)}
+		all[i] = &mapping.OrganizationResource{ID: "org-" + strconv.FormatInt(id, 10), OrganizationID: &w.organizations[i]}
 		for _, o := range list {
 			if o.ID == id {
 				all[i].DisplayName = o.Name

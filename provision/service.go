@@ -159,3 +159,13 @@ func (s *Service) view(pol *mapping.Policy, r *record, acc mapping.Account) (*sc
 	u.Groups = s.groupRefs(r.groups)
 	return u, nil
 }
+
+// ChangesPassword reports whether the tenant passes on passwords that a client
+// sets.
+func (s *Service) ChangesPassword(ctx context.Context, c scim.Caller) (bool, error) {
+	_, pol, err := s.enter(ctx, c.Tenant)
+	if err != nil {
+		return false, entryRefusal(err)
+	}
+	return pol.ResetPasswords, nil
+}

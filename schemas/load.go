@@ -11,7 +11,7 @@ import (
 	"github.com/elimity-com/scim/schema"
 )
 
-//go:embed *.json
+//go:embed *.json discovery/*.json
 var files embed.FS
 
 // Names of the files that are not schemas.
@@ -29,7 +29,9 @@ type Set struct {
 	schemas []*Schema
 	types   []*ResourceType
 	served  []*ResourceType
-	config  []byte
+	config  provider
+	// discovery are the schemas of what describes the others.
+	discovery []Definition
 }
 
 var loaded = sync.OnceValues(func() (*Set, error) { return load(files) })
@@ -53,10 +55,7 @@ func load(fsys fs.FS) (*Set, error) {
 		case resourceTypesFile:
 			s.types, err = parseTypes(raw)
 		case serviceProviderConfigFile:
-			if !json.Valid(raw) {
-				err = fmt.Errorf("not JSON")
-			}
-			s.config = raw
+			s.config, err = parseProvider(raw)
 		default:
 			var sc *Schema
 			if sc, err = parseSchema(raw); err == nil {
@@ -67,7 +66,30 @@ func load(fsys fs.FS) (*Set, error) {
 			return nil, fmt.Errorf("schemas: %s: %w", name, err)
 		}
 	}
+	if err := s.describeDiscovery(fsys); err != nil {
+		return nil, err
+	}
 	return s, s.link()
+}
+
+// describeDiscovery reads the schemas of RFC 7643 §8.7.2.
+func (s *Set) describeDiscovery(fsys fs.FS) error {
+	names, err := fs.Glob(fsys, "discovery/*.json")
+	if err != nil {
+		return fmt.Errorf("schemas: %w", err)
+	}
+	for _, name := range names {
+		raw, err := fs.ReadFile(fsys, name)
+		if err != nil {
+			return fmt.Errorf("schemas: %w", err)
+		}
+		d := Definition{JSON: raw}
+		if err := json.Unmarshal(raw, &d); err != nil {
+			return fmt.Errorf("schemas: %s: %w", name, err)
+		}
+		s.discovery = append(s.discovery, d)
+	}
+	return nil
 }
 
 // link checks that every resource type's schemas are there and picks the

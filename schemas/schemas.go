@@ -5,6 +5,7 @@ package schemas
 
 import (
 	"bytes"
+	"strconv"
 	"strings"
 
 	"github.com/elimity-com/scim/schema"
@@ -124,22 +125,33 @@ func (s *Set) SchemasOf(types []*ResourceType) []*Schema {
 	return out
 }
 
-// ServiceProviderConfig is the resource of RFC 7643 §5 with an absolute
-// meta.location. baseURL as in WithLocation.
-func (s *Set) ServiceProviderConfig(baseURL string) []byte { return WithLocation(s.config, baseURL) }
+// Definition is a schema that is shown and has no resources of its own here.
+type Definition struct {
+	// ID is the URN, JSON the schema as embedded.
+	ID, Name string
+	JSON     []byte `json:"-"`
+}
 
-// WithLocation returns a copy of an embedded resource whose meta.location is
-// made absolute by baseURL ("https://host/scim/v2", no slash at the end). With
-// an empty baseURL it is relative, as embedded.
-func WithLocation(resource []byte, baseURL string) []byte {
+// Discovery lists the schemas of ServiceProviderConfig, ResourceType and Schema
+// (RFC 7643 §8.7.2).
+func (s *Set) Discovery() []Definition { return s.discovery }
+
+// Published returns a copy of an embedded resource whose meta.location is made
+// absolute by baseURL ("https://host/scim/v2", no slash at the end), and is
+// followed by meta.version.
+func Published(resource []byte, baseURL, version string) []byte {
 	const key = `"location": "`
 	i := bytes.LastIndex(resource, []byte(key))
 	if i < 0 {
 		return bytes.Clone(resource)
 	}
 	i += len(key)
-	out := make([]byte, 0, len(resource)+len(baseURL))
+	end := i + bytes.IndexByte(resource[i:], '"') + 1
+	out := make([]byte, 0, len(resource)+len(baseURL)+64)
 	out = append(out, resource[:i]...)
 	out = append(out, baseURL...)
-	return append(out, resource[i:]...)
+	out = append(out, resource[i:end]...)
+	out = append(out, `, "version": `...)
+	out = strconv.AppendQuote(out, version)
+	return append(out, resource[end:]...)
 }

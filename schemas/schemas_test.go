@@ -3,6 +3,7 @@ package schemas
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io/fs"
 	"slices"
 	"strings"
@@ -46,12 +47,15 @@ func TestEveryFileIsServedByteForByte(t *testing.T) {
 // stumble over: nulls, empty strings, empty arrays and empty $refs.
 func TestValues(t *testing.T) {
 	s := mustLoad(t)
-	docs := map[string][]byte{"ServiceProviderConfig": s.config}
+	docs := map[string][]byte{"ServiceProviderConfig": mustConfig(t, s)}
 	for _, sc := range s.All() {
 		docs[sc.Name] = sc.JSON
 	}
 	for _, rt := range s.types {
 		docs["ResourceType "+rt.Name] = rt.JSON
+	}
+	for _, d := range s.Discovery() {
+		docs[d.Name] = d.JSON
 	}
 	for name, raw := range docs {
 		var v any
@@ -217,34 +221,126 @@ func TestServed(t *testing.T) {
 	}
 }
 
-func TestWithLocation(t *testing.T) {
-	s := mustLoad(t)
-	for _, tt := range []struct{ name, base, want string }{
-		{"absolute", "https://scim.example.com/scim/v2", "https://scim.example.com/scim/v2/ServiceProviderConfig"},
-		{"relative", "", "/ServiceProviderConfig"},
+func mustConfig(t *testing.T, s *Set) []byte {
+	t.Helper()
+	raw, err := s.ServiceProviderConfig(Capabilities{MaxPayloadSize: 4096, ChangePassword: true, DefaultPageSize: 100, MaxPageSize: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+func TestServiceProviderConfig(t *testing.T) {
+	var got map[string]any
+	if err := json.Unmarshal(mustConfig(t, mustLoad(t)), &got); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]any{
+		"bulk":           map[string]any{"supported": true, "maxOperations": 1000.0, "maxPayloadSize": 4096.0},
+		"changePassword": map[string]any{"supported": true},
+		"filter":         map[string]any{"supported": true, "maxResults": 1000.0},
+		"pagination": map[string]any{
+			"cursor": true, "index": true, "defaultPaginationMethod": "index", "defaultPageSize": 100.0, "maxPageSize": 1000.0,
+		},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			var c struct {
-				Meta   struct{ Location string }
-				Patch  struct{ Supported bool }
-				Bulk   struct{ Supported bool }
-				Filter struct{ MaxResults int }
-			}
-			if err := json.Unmarshal(s.ServiceProviderConfig(tt.base), &c); err != nil {
+		if d := cmp.Diff(want, got[name]); d != "" {
+			t.Errorf("%s (-want +got):\n%s", name, d)
+		}
+	}
+}
+
+// TestDiscoveryIsDescribed holds what discovery shows against the schemas that
+// describe it (RFC 7643 §8.7.2): every member is an attribute, and every required
+// attribute a member.
+func TestDiscoveryIsDescribed(t *testing.T) {
+	s := mustLoad(t)
+	type attribute struct {
+		Name          string
+		Type          string
+		MultiValued   bool
+		Required      bool
+		SubAttributes []json.RawMessage
+	}
+	var conforms func(where string, attrs []json.RawMessage, v map[string]any)
+	conforms = func(where string, attrs []json.RawMessage, v map[string]any) {
+		// A sub-attribute of Schema is described as an attribute is.
+		known := map[string]bool{"schemas": true, "meta": true, "subAttributes": where == "Schema.attributes.subAttributes"}
+		for _, raw := range attrs {
+			var a attribute
+			if err := json.Unmarshal(raw, &a); err != nil {
 				t.Fatal(err)
 			}
-			if c.Meta.Location != tt.want {
-				t.Errorf("location = %q, want %q", c.Meta.Location, tt.want)
+			known[a.Name] = true
+			value, ok := v[a.Name]
+			if !ok {
+				if a.Required {
+					t.Errorf("%s lacks %s", where, a.Name)
+				}
+				continue
 			}
-			if !c.Patch.Supported || c.Bulk.Supported || c.Filter.MaxResults != 1000 {
-				t.Errorf("unexpected config: %+v", c)
+			list, many := value.([]any)
+			if many != a.MultiValued {
+				t.Errorf("%s.%s: several values: %v", where, a.Name, many)
 			}
-		})
+			if !many {
+				list = []any{value}
+			}
+			for _, e := range list {
+				if o, ok := e.(map[string]any); ok != (a.Type == "complex") {
+					t.Errorf("%s.%s is %T, type %s", where, a.Name, e, a.Type)
+				} else if ok {
+					conforms(where+"."+a.Name, a.SubAttributes, o)
+				}
+			}
+		}
+		for name := range v {
+			if !known[name] {
+				t.Errorf("%s has %s, which the schema does not", where, name)
+			}
+		}
 	}
-	before := bytes.Clone(s.config)
-	s.ServiceProviderConfig("https://other.example")
-	if !bytes.Equal(before, s.config) {
-		t.Error("the embedded resource was changed")
+	docs := map[string][][]byte{"ServiceProviderConfig": {mustConfig(t, s)}}
+	for _, rt := range s.types {
+		docs["ResourceType"] = append(docs["ResourceType"], rt.JSON)
+	}
+	for _, sc := range s.All() {
+		docs["Schema"] = append(docs["Schema"], sc.JSON)
+	}
+	for _, d := range s.Discovery() {
+		docs["Schema"] = append(docs["Schema"], d.JSON)
+	}
+	for _, d := range s.Discovery() {
+		var def struct{ Attributes []json.RawMessage }
+		if err := json.Unmarshal(d.JSON, &def); err != nil || len(docs[d.Name]) == 0 {
+			t.Fatalf("%s: %v, %d documents", d.Name, err, len(docs[d.Name]))
+		}
+		for _, raw := range docs[d.Name] {
+			var v map[string]any
+			if err := json.Unmarshal(raw, &v); err != nil {
+				t.Fatal(err)
+			}
+			conforms(d.Name, def.Attributes, v)
+		}
+	}
+}
+
+func TestPublished(t *testing.T) {
+	s := mustLoad(t)
+	user, _ := s.Schema("urn:ietf:params:scim:schemas:core:2.0:User")
+	for _, resource := range [][]byte{mustConfig(t, s), user.JSON, s.types[0].JSON} {
+		before := bytes.Clone(resource)
+		var was, is struct {
+			Meta struct{ ResourceType, Location, Version string }
+		}
+		if err := errors.Join(json.Unmarshal(resource, &was), json.Unmarshal(Published(resource, "https://scim.example.com/scim/v2", `W/"1"`), &is)); err != nil {
+			t.Fatal(err)
+		}
+		if is.Meta.Version != `W/"1"` || is.Meta.Location != "https://scim.example.com/scim/v2"+was.Meta.Location || is.Meta.ResourceType != was.Meta.ResourceType {
+			t.Errorf("meta is %+v, was %+v", is.Meta, was.Meta)
+		}
+		if !bytes.Equal(before, resource) {
+			t.Error("the embedded resource was changed")
+		}
 	}
 }
 

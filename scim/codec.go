@@ -148,9 +148,9 @@ func (c *Codec[T]) ParseFilter(s string, d Dialect) (*Filter, error) {
 }
 
 // ParseFilterAcross is ParseFilter for a query over several resource types: an
-// attribute that this one lacks has no value (RFC 7644 §3.4.2.1). known reports
-// whether this type has every attribute that is named.
-func (c *Codec[T]) ParseFilterAcross(s string, d Dialect) (f *Filter, known bool, err error) {
+// attribute that this one lacks has no value (RFC 7644 §3.4.2.1). unknown names
+// those, as the client wrote them.
+func (c *Codec[T]) ParseFilterAcross(s string, d Dialect) (f *Filter, unknown []string, err error) {
 	return c.b.parseFilterAcross(s, c.tolerances(d))
 }
 

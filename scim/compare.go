@@ -86,21 +86,18 @@ type resolver struct {
 	tol Tolerances
 	// entry is the attribute whose entries a value path looks at, or nil.
 	entry *attribute
-	// across: an unknown attribute has no value; unknown is the first one's
-	// error then.
+	// across: an unknown attribute has no value; unknown are the names of those.
 	across  bool
-	unknown error
+	unknown []string
 }
 
 // without turns the error of an unknown attribute into a node where that is
 // allowed.
-func (r *resolver) without(err error, op ast.CompareOperator, null bool) (*node, error) {
+func (r *resolver) without(err error, path ast.AttributePath, op ast.CompareOperator, null bool) (*node, error) {
 	if _, ok := errors.AsType[*unknownError](err); !ok || !r.across {
 		return nil, err
 	}
-	if r.unknown == nil {
-		r.unknown = err
-	}
+	r.unknown = append(r.unknown, path.String())
 	return missing(op, null), nil
 }
 
@@ -128,7 +125,7 @@ func (r *resolver) node(e ast.Expression) (*node, error) {
 	case *ast.ValuePath:
 		top, _, err := r.b.resolve(e.AttributePath, r.tol)
 		if err != nil {
-			return r.without(err, ast.PR, false)
+			return r.without(err, e.AttributePath, ast.PR, false)
 		}
 		inner, err := r.entries(top, e.ValueFilter)
 		if err != nil {
@@ -165,7 +162,7 @@ func (r *resolver) comparison(e *ast.AttributeExpression) (*node, error) {
 	} else {
 		top, sub, err := r.b.resolve(e.AttributePath, r.tol)
 		if err != nil {
-			return r.without(err, e.Operator, e.Operator != ast.PR && e.CompareValue == nil)
+			return r.without(err, e.AttributePath, e.Operator, e.Operator != ast.PR && e.CompareValue == nil)
 		}
 		n.top, n.leaf = top, top
 		switch {
@@ -244,11 +241,23 @@ func (r *resolver) test(a *attribute, op ast.CompareOperator, v any) (test, erro
 			return t, mismatch("a date and time in double quotes")
 		}
 		var err error
-		if t.time, err = time.Parse(time.RFC3339Nano, s); err != nil {
+		if t.time, err = dateTime(s); err != nil {
 			return t, mismatch("a date and time such as \"2026-01-05T09:00:00Z\"")
 		}
 	}
 	return t, nil
+}
+
+// dateTime reads an xsd:dateTime (RFC 7643 §2.3.5), which is in UTC where it names
+// no time zone.
+func dateTime(s string) (time.Time, error) {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		if zoneless, zerr := time.Parse("2006-01-02T15:04:05.999999999", s); zerr == nil {
+			return zoneless, nil
+		}
+	}
+	return t, err
 }
 
 // number reads a JSON number exactly. Exponents that would need megabytes are

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"reflect"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sharearefund/scim-bridge/schemas"
@@ -48,44 +49,116 @@ func (d *decoder) resource(root reflect.Value, size int) error {
 	if err := d.open(); err != nil {
 		return err
 	}
-	var seen, listed, present uint64
+	var g given
+	if err := d.attributes(root, &g, false); err != nil {
+		return err
+	}
+	if err := d.end(); err != nil {
+		return err
+	}
+	if g.listed&coreListed == 0 && !d.tol.Has(tolSchemasAbsent) {
+		return BadRequest(TypeInvalidSyntax, "schemas: missing; a %s lists %q there (RFC 7643 §3)", d.b.resourceType, d.b.urn)
+	}
+	if hidden := g.present &^ g.listed; hidden != 0 && !d.tol.Has(tolExtensionUnlisted) {
+		return BadRequest(TypeInvalidValue, "schemas: an extension is in the body and not listed (RFC 7643 §3)")
+	}
+	d.b.dropEmpty(root)
+	return nil
+}
+
+// given is what a body has named so far, as bits: attributes of the core schema,
+// schemas in "schemas", extensions that are there.
+type given struct {
+	seen, listed, present uint64
+	// qualified are the attributes of extensions that were named in full.
+	qualified map[*attribute]bool
+}
+
+// attributes reads the members of the object that was opened: the resource, or,
+// when core, an object under the URN of the core schema.
+func (d *decoder) attributes(root reflect.Value, g *given, core bool) error {
 	for n := 0; ; {
 		name, ok, err := d.next(&n)
 		if err != nil {
 			return d.syntax(err)
 		}
 		if !ok {
-			break
+			return nil
 		}
 		if a := d.b.names.find(name); a != nil {
-			if seen&a.bit != 0 {
+			if g.seen&a.bit != 0 {
 				return d.twice(a)
 			}
-			seen |= a.bit
-			err = d.topAttribute(a, root, &listed)
-		} else if i := d.extensionIndex(name); i >= 0 {
-			if present&(1<<i) != 0 {
+			g.seen |= a.bit
+			err = d.topAttribute(a, root, &g.listed)
+		} else if i := d.extensionIndex(name); i >= 0 && !core {
+			if g.present&(1<<i) != 0 {
 				return BadRequest(TypeInvalidSyntax, "the body names %s twice; send it once", d.b.exts[i].urn)
 			}
-			present |= 1 << i
-			err = d.extension(d.b.exts[i], root)
+			g.present |= 1 << i
+			err = d.extension(d.b.exts[i], root, g)
 		} else {
-			err = d.unknown(string(name))
+			err = d.inFull(string(name), root, g, core)
 		}
 		if err != nil {
 			return err
 		}
 	}
-	if err := d.end(); err != nil {
+}
+
+// inFull reads a member that is named with its schema (RFC 7644 §3.10): the core
+// schema as a whole, or one attribute of a schema.
+func (d *decoder) inFull(name string, root reflect.Value, g *given, core bool) error {
+	if core || len(name) < 4 || !equalASCII(name[:4], "urn:") {
+		return d.unknown(name)
+	}
+	if equalASCII(name, d.b.urn) && d.dec.PeekKind() == '{' {
+		if err := d.open(); err != nil {
+			return err
+		}
+		return d.attributes(root, g, true)
+	}
+	end := strings.LastIndexByte(name, ':')
+	if equalASCII(name[:end], d.b.urn) {
+		a := d.b.names.findString(name[end+1:])
+		switch {
+		case a == nil || a == d.b.schemas:
+			return d.unknown(name)
+		case g.seen&a.bit != 0:
+			return d.twice(a)
+		}
+		g.seen |= a.bit
+		return d.topAttribute(a, root, &g.listed)
+	}
+	i := d.extensionIndex([]byte(name[:end]))
+	if i < 0 {
+		return d.unknown(name)
+	}
+	x := d.b.exts[i]
+	a := x.names.findString(name[end+1:])
+	if a == nil {
+		return d.unknown(name)
+	}
+	c := d.b.ensure(root, x)
+	if g.qualified[a] || !unassigned(a, c.Field(a.index)) {
+		return d.twice(a)
+	}
+	if g.qualified == nil {
+		g.qualified = map[*attribute]bool{}
+	}
+	g.qualified[a] = true
+	if a.readOnly() {
+		return d.readOnly(a)
+	}
+	return d.field(a, c.Field(a.index))
+}
+
+// readOnly reads past an attribute that clients cannot change.
+func (d *decoder) readOnly(a *attribute) error {
+	if err := d.skip(); err != nil {
 		return err
 	}
-	if listed&coreListed == 0 && !d.tol.Has(tolSchemasAbsent) {
-		return BadRequest(TypeInvalidSyntax, "schemas: missing; a %s lists %q there (RFC 7643 §3)", d.b.resourceType, d.b.urn)
-	}
-	if hidden := present &^ listed; hidden != 0 && !d.tol.Has(tolExtensionUnlisted) {
-		return BadRequest(TypeInvalidValue, "schemas: an extension is in the body and not listed (RFC 7643 §3)")
-	}
-	d.b.dropEmpty(root)
+	d.note(a.path, "read-only: ignored", "")
 	return nil
 }
 
@@ -94,11 +167,7 @@ func (d *decoder) topAttribute(a *attribute, root reflect.Value, listed *uint64)
 	case a == d.b.schemas:
 		return d.schemas(listed)
 	case a.readOnly():
-		if err := d.skip(); err != nil {
-			return err
-		}
-		d.note(a.path, "read-only: ignored", "")
-		return nil
+		return d.readOnly(a)
 	}
 	return d.field(a, root.Field(a.index))
 }
@@ -208,7 +277,7 @@ func (d *decoder) schemas(listed *uint64) error {
 	return nil
 }
 
-func (d *decoder) extension(x *extension, root reflect.Value) error {
+func (d *decoder) extension(x *extension, root reflect.Value, g *given) error {
 	switch k := d.dec.PeekKind(); k {
 	case 'n':
 		return d.skip()
@@ -235,12 +304,10 @@ func (d *decoder) extension(x *extension, root reflect.Value) error {
 		switch {
 		case a == nil:
 			err = d.unknown(x.urn + ":" + string(name))
-		case seen&a.bit != 0:
+		case seen&a.bit != 0 || g.qualified[a]:
 			return d.twice(a)
 		case a.readOnly():
-			if err = d.skip(); err == nil {
-				d.note(a.path, "read-only: ignored", "")
-			}
+			err = d.readOnly(a)
 		default:
 			seen |= a.bit
 			err = d.field(a, c.Field(a.index))

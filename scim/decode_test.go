@@ -229,6 +229,48 @@ func TestDecodeAccepts(t *testing.T) {
 	}
 }
 
+// RFC 7644 §3.10: an attribute may be named with its schema, in any case.
+func TestNamesInFull(t *testing.T) {
+	c := newCodec(t)
+	const core, ent = "urn:ietf:params:scim:schemas:core:2.0:User", EnterpriseUserSchema
+	want, _, err := c.Decode([]byte(`{"userName":"a@example.com","nickName":"A","name":{"givenName":"G"},"`+ent+`":{"department":"D","employeeNumber":"1"}}`), DialectRFC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, body := range []string{
+		`{"` + core + `":{"userName":"a@example.com","nickName":"A","name":{"givenName":"G"}},"` + ent + `":{"department":"D","employeeNumber":"1"}}`,
+		`{"userName":"a@example.com","` + core + `:nickName":"A","` + core + `:name":{"givenName":"G"},"` + ent + `":{"department":"D","employeeNumber":"1"}}`,
+		`{"` + strings.ToUpper(core) + `:USERNAME":"a@example.com","nickName":"A","name":{"givenName":"G"},"` + ent + `:department":"D","` + ent + `":{"employeeNumber":"1"}}`,
+		`{"userName":"a@example.com","` + core + `":{"nickName":"A"},"name":{"givenName":"G"},"` + ent + `":{"employeeNumber":"1"},"` + ent + `:Department":"D","id":"x","` + core + `:meta":{"x":1}}`,
+	} {
+		got, _, err := c.Decode([]byte(body), DialectRFC)
+		if err != nil {
+			t.Errorf("%s: %v", body, err)
+			continue
+		}
+		if d := cmp.Diff(want, got, equate); d != "" {
+			t.Errorf("%s (-want +got):\n%s", body, d)
+		}
+	}
+	for body, detail := range map[string]string{
+		`{"userName":"a@example.com","` + core + `:userName":"b@example.com"}`:                                    "twice",
+		`{"` + core + `":{"userName":"a@example.com"},"userName":"b@example.com"}`:                                "twice",
+		`{"userName":"a@example.com","` + ent + `:department":"D","` + ent + `":{"department":"E"}}`:              "twice",
+		`{"userName":"a@example.com","` + ent + `":{"department":"E"},"` + ent + `:department":"D"}`:              "twice",
+		`{"userName":"a@example.com","` + ent + `:department":"D","` + strings.ToUpper(ent) + `:department":"D"}`: "twice",
+		`{"userName":"a@example.com","` + core + `:displayName":"D","` + core + `":{"displayName":"E"}}`:          "twice",
+	} {
+		_, _, err := c.Decode([]byte(body), DialectRFC)
+		wantError(t, err, 400, TypeInvalidSyntax, detail)
+	}
+	for _, unknown := range []string{core + ":nosuch", ent + ":nosuch", "urn:x:y:userName", core + ":schemas", "urn:"} {
+		_, notes, err := c.Decode([]byte(`{"userName":"a@example.com","`+unknown+`":1}`), DialectRFC)
+		if err != nil || len(notes) != 1 || notes[0].Tolerance != UnknownAttributeDropped {
+			t.Errorf("%s: %v %v", unknown, notes, err)
+		}
+	}
+}
+
 func TestAnEmptyArrayIsNotAbsent(t *testing.T) {
 	u, _, err := newCodec(t).Decode([]byte(`{"userName":"a","roles":[],"emails":null}`), DialectRFC)
 	if err != nil {

@@ -50,8 +50,8 @@ type GroupHandler interface {
 	ListGroups(ctx context.Context, c Caller, q Query) (*Page[GroupView], error)
 	// ReplaceGroup is PUT (RFC 7644 §3.5.1). Members that are nil stay.
 	ReplaceGroup(ctx context.Context, c Caller, id string, g *Group, pre Preconditions, members bool) (*GroupView, error)
-	// PatchGroup is PATCH (RFC 7644 §3.5.2). The view has no members.
-	PatchGroup(ctx context.Context, c Caller, id string, p *GroupPatch, pre Preconditions) (*GroupView, error)
+	// PatchGroup is PATCH (RFC 7644 §3.5.2).
+	PatchGroup(ctx context.Context, c Caller, id string, p *GroupPatch, pre Preconditions, members bool) (*GroupView, error)
 	// DeleteGroup is DELETE (RFC 7644 §3.6).
 	DeleteGroup(ctx context.Context, c Caller, id string, pre Preconditions) error
 }

@@ -175,12 +175,11 @@ func (b *binding) parseFilter(s string, tol Tolerances) (*Filter, error) {
 }
 
 // parseFilterAcross is parseFilter in which unknown attributes have no value.
-func (b *binding) parseFilterAcross(s string, tol Tolerances) (f *Filter, known bool, err error) {
-	f, unknown, err := b.parseFilterWith(s, resolver{b: b, tol: tol, across: true})
-	return f, unknown == nil, err
+func (b *binding) parseFilterAcross(s string, tol Tolerances) (f *Filter, unknown []string, err error) {
+	return b.parseFilterWith(s, resolver{b: b, tol: tol, across: true})
 }
 
-func (b *binding) parseFilterWith(s string, r resolver) (f *Filter, unknown error, err error) {
+func (b *binding) parseFilterWith(s string, r resolver) (f *Filter, unknown []string, err error) {
 	tol := r.tol
 	expr, err := filter.Parse(s, filter.Options{Unquoted: tol.Has(tolUnquotedFilter), SubAttribute: tol.Has(tolFilterSubAttribute)})
 	if err != nil {

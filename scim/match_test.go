@@ -185,6 +185,29 @@ func TestFilterEqual(t *testing.T) {
 	}
 }
 
+// TestEveryAttributeIsSortable walks the schemas: whatever a query may compare
+// can be sorted by, too.
+func TestEveryAttributeIsSortable(t *testing.T) {
+	c := newCodec(t)
+	n := 0
+	for _, a := range c.b.all {
+		_, err := c.ParseSort(a.path)
+		sortable := !a.hidden() && a != c.b.schemas && (a.kind != kindComplex || a.value != nil)
+		if a.parent != nil && a.parent.hidden() {
+			sortable = false
+		}
+		if (err == nil) != sortable {
+			t.Errorf("%s: %v", a.path, err)
+		}
+		if sortable {
+			n++
+		}
+	}
+	if n < 60 {
+		t.Errorf("only %d attributes can be sorted by", n)
+	}
+}
+
 func TestSort(t *testing.T) {
 	c := newCodec(t)
 	users := []*User{
@@ -212,7 +235,7 @@ func TestSort(t *testing.T) {
 			continue
 		}
 		sorted := slices.Clone(users)
-		slices.SortStableFunc(sorted, func(a, b *User) int { return c.Compare(a, b, k) })
+		slices.SortStableFunc(sorted, func(a, b *User) int { return CompareSortValues(c.SortValue(a, k), c.SortValue(b, k)) })
 		var got []string
 		for _, u := range sorted {
 			got = append(got, u.ID)

@@ -15,7 +15,7 @@ type strictMembers struct {
 	op scim.MemberOp
 }
 
-func (s strictMembers) PatchGroup(ctx context.Context, c scim.Caller, id string, p *scim.GroupPatch, pre scim.Preconditions) (*scim.GroupView, error) {
+func (s strictMembers) PatchGroup(ctx context.Context, c scim.Caller, id string, p *scim.GroupPatch, pre scim.Preconditions, members bool) (*scim.GroupView, error) {
 	g, err := s.GetGroup(ctx, c, id, true)
 	if err != nil {
 		return nil, err
@@ -34,7 +34,7 @@ func (s strictMembers) PatchGroup(ctx context.Context, c scim.Caller, id string,
 			}
 		}
 	}
-	return s.GroupHandler.PatchGroup(ctx, c, id, p, pre)
+	return s.GroupHandler.PatchGroup(ctx, c, id, p, pre, members)
 }
 
 // clearedMembers and clearedExternalID read a PUT to the letter: what it omits
@@ -54,7 +54,7 @@ func (s clearedMembers) ReplaceGroup(ctx context.Context, c scim.Caller, id stri
 func (s clearedExternalID) ReplaceGroup(ctx context.Context, c scim.Caller, id string, g *scim.Group, pre scim.Preconditions, members bool) (*scim.GroupView, error) {
 	if g.ExternalID == "" {
 		clears := &scim.GroupPatch{ExternalID: new(string)}
-		if _, err := s.PatchGroup(ctx, c, id, clears, pre); err != nil {
+		if _, err := s.PatchGroup(ctx, c, id, clears, pre, false); err != nil {
 			return nil, err
 		}
 	}

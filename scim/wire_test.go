@@ -241,33 +241,7 @@ func playActions(s wireStack, vars *wireVars, actions []wireAction) error {
 }
 
 func playRequest(s wireStack, vars *wireVars, step wireStep) (wireOutcome, error) {
-	target, err := vars.Expand(step.Request.Target)
-	if err != nil {
-		return wireOutcome{}, err
-	}
-	body, err := vars.Expand(step.Request.Body)
-	if err != nil {
-		return wireOutcome{}, err
-	}
-	var r io.Reader // nil rather than empty: a GET has no body at all
-	if body != "" {
-		r = strings.NewReader(body)
-	}
-	req, err := http.NewRequest(step.Request.Method, s.BaseURL()+target, r)
-	if err != nil {
-		return wireOutcome{}, err
-	}
-	for name, values := range step.Request.Header {
-		for _, val := range values {
-			if val, err = vars.Expand(val); err != nil {
-				return wireOutcome{}, err
-			}
-			req.Header.Add(name, val)
-		}
-	}
-	res := s.Do(req)
-	defer res.Body.Close()
-	data, err := io.ReadAll(res.Body)
+	res, data, err := sendWire(s, vars, step.Request)
 	if err != nil {
 		return wireOutcome{}, err
 	}
@@ -278,6 +252,38 @@ func playRequest(s wireStack, vars *wireVars, step wireStep) (wireOutcome, error
 	}
 	out.Diffs = vars.matchResponse(step.Response, res, data)
 	return out, nil
+}
+
+// sendWire sends a request with its values filled in and reads the answer.
+func sendWire(s wireStack, vars *wireVars, r wireRequest) (*http.Response, []byte, error) {
+	target, err := vars.Expand(r.Target)
+	if err != nil {
+		return nil, nil, err
+	}
+	text, err := vars.Expand(r.Body)
+	if err != nil {
+		return nil, nil, err
+	}
+	var body io.Reader // nil rather than empty: a GET has no body at all
+	if text != "" {
+		body = strings.NewReader(text)
+	}
+	req, err := http.NewRequest(r.Method, s.BaseURL()+target, body)
+	if err != nil {
+		return nil, nil, err
+	}
+	for name, values := range r.Header {
+		for _, val := range values {
+			if val, err = vars.Expand(val); err != nil {
+				return nil, nil, err
+			}
+			req.Header.Add(name, val)
+		}
+	}
+	res := s.Do(req)
+	defer res.Body.Close()
+	data, err := io.ReadAll(res.Body)
+	return res, data, err
 }
 
 // loadWire reads every fixture, by its path below testdata/wire.

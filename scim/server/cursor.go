@@ -1,11 +1,12 @@
 package server
 
 import (
-	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"io"
 
 	"github.com/sharearefund/scim-bridge/scim"
 )
@@ -13,8 +14,26 @@ import (
 // maxCursor is more than the longest cursor that nextCursor was ever given.
 const maxCursor = 8 << 10
 
+// cursorKeySize is the length of Options.CursorKey.
+const cursorKeySize = 32
+
 // mark binds a cursor to the query that it was made for.
-type mark [8]byte
+type mark [sha256.Size]byte
+
+// sealing encrypts cursors: what a list is sorted by can be an address, and
+// cursors stand in URLs, which end up in logs. Without a key it has one of its
+// own.
+func sealing(key []byte) (cipher.AEAD, error) {
+	if key == nil {
+		key = make([]byte, cursorKeySize)
+		_, _ = rand.Read(key) // it never fails
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCMWithRandomNonce(block)
+}
 
 // place is what a cursor says. It needs no memory and never expires: it names
 // the place behind a resource, whether that is still there or not.
@@ -37,32 +56,28 @@ func markOf(x *exchange) mark {
 
 // appendCursor appends a cursor: only characters that mean themselves in a URL
 // (RFC 3986 §2.3).
-func appendCursor(dst []byte, m mark, p place) []byte {
+func (s *server) appendCursor(dst []byte, m mark, p place) []byte {
 	text, _ := json.Marshal(p) // a struct of texts and numbers has no errors
-	return base64.RawURLEncoding.AppendEncode(dst, append(m[:], text...))
+	return base64.RawURLEncoding.AppendEncode(dst, s.cursors.Seal(nil, nil, text, m[:]))
 }
 
 // parseCursor reads a cursor; the empty one is the beginning.
-func parseCursor(s string, m mark) (place, error) {
+func (s *server) parseCursor(text string, m mark) (place, error) {
 	var p place
-	if s == "" {
+	if text == "" {
 		return p, nil
 	}
 	refused := scim.BadRequest(scim.TypeInvalidCursor,
-		"the cursor %q is not one that this query was given: send the nextCursor of the page before, with the same filter, sortBy and sortOrder, or an empty cursor to begin anew", clip(s))
-	if len(s) > maxCursor {
+		"the cursor %q is not one that this query was given: send the nextCursor of the page before, with the same filter, sortBy and sortOrder, or an empty cursor to begin anew", clip(text))
+	if len(text) > maxCursor {
 		return p, refused
 	}
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	if err != nil || len(raw) < len(m) || !bytes.Equal(raw[:len(m)], m[:]) {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if err != nil || len(raw) < s.cursors.Overhead() {
 		return p, refused
 	}
-	d := json.NewDecoder(bytes.NewReader(raw[len(m):]))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&p); err != nil || p.Seq < 0 || p.Type < 0 {
-		return place{}, refused
-	}
-	if _, err := d.Token(); err != io.EOF {
+	// Nobody else could seal it: what is in it is as it was written.
+	if raw, err = s.cursors.Open(nil, nil, raw, m[:]); err != nil || json.Unmarshal(raw, &p) != nil {
 		return place{}, refused
 	}
 	return p, nil
@@ -70,13 +85,14 @@ func parseCursor(s string, m mark) (place, error) {
 
 // pager writes the head of a ListResponse as its query asked for it.
 type pager struct {
+	s          *server
 	startIndex int
 	cursor     bool
 	mark       mark
 }
 
-func pagerOf(x *exchange, q scim.Query) pager {
-	p := pager{startIndex: q.StartIndex, cursor: q.Cursor}
+func (s *server) pagerOf(x *exchange, q scim.Query) pager {
+	p := pager{s: s, startIndex: q.StartIndex, cursor: q.Cursor}
 	if p.cursor {
 		p.mark = markOf(x)
 	}
@@ -92,7 +108,7 @@ func (p pager) appendHead(dst []byte, total, items int, next *place) []byte {
 	dst = appendTotal(dst, total)
 	if next != nil {
 		dst = append(dst, `,"nextCursor":"`...)
-		dst = append(appendCursor(dst, p.mark, *next), '"')
+		dst = append(p.s.appendCursor(dst, p.mark, *next), '"')
 	}
 	return appendItems(dst, items)
 }

@@ -60,7 +60,7 @@ func (s *server) listGroups(x *exchange) (workFunc, error) {
 	if err != nil {
 		return nil, err
 	}
-	caller, head := x.caller, pagerOf(x, q)
+	caller, head := x.caller, s.pagerOf(x, q)
 	return func(ctx context.Context) (answer, error) {
 		page, err := s.Groups.ListGroups(ctx, caller, q)
 		if err != nil {
@@ -90,9 +90,14 @@ func (s *server) replaceGroup(x *exchange) (workFunc, error) {
 	}, nil
 }
 
-// patchGroup is PATCH /Groups/{id} (RFC 7644 §3.5.2). The answer is empty, or
-// what the parameter attributes asks for, but never members: Microsoft advises
-// against them, and one member that is added must not cost all the others.
+// patchedMembers is how many members the answer to a PATCH shows unasked. A larger
+// group is answered without a body: one member that is added must not cost all
+// the others.
+const patchedMembers = 1000
+
+// patchGroup is PATCH /Groups/{id} (RFC 7644 §3.5.2). The answer is the group, or
+// empty where that is what the client is used to: Microsoft advises against
+// members in it, and Okta passes over them. Who asks for attributes gets them.
 func (s *server) patchGroup(x *exchange) (workFunc, error) {
 	proj, err := projection(s.GroupCodec, &x.query)
 	if err != nil {
@@ -114,22 +119,54 @@ func (s *server) patchGroup(x *exchange) (workFunc, error) {
 		return nil, err
 	}
 	x.notes = append(x.notes, p.Skipped...)
-	caller, id, show := x.caller, x.id, x.query.attributes.value != ""
+	caller, id := x.caller, x.id
+	asked := x.query.attributes.value != "" || x.query.excluded.value != ""
+	bulk := x.operation > 0 // which shows no resources
+	show := asked || caller.Dialect != scim.DialectOkta && caller.Dialect != scim.DialectEntra
 	return func(ctx context.Context) (answer, error) {
-		v, err := s.Groups.PatchGroup(ctx, caller, id, p, pre)
+		v, err := s.Groups.PatchGroup(ctx, caller, id, p, pre, show && proj.Shows("members"))
 		if err != nil {
 			return answer{}, err
 		}
 		if err := s.locateGroup(v); err != nil {
 			return answer{}, err
 		}
+		if show && !asked && !bulk {
+			if show, err = fewMembers(v); err != nil {
+				return answer{}, err
+			}
+		}
 		if !show {
 			return answer{status: http.StatusNoContent, etag: v.Group.Meta.Version}, nil
 		}
-		b := s.buffers.get()
-		*b = s.GroupCodec.Append(*b, &v.Group, proj)
-		return answer{status: http.StatusOK, etag: v.Group.Meta.Version, body: *b, pooled: b}, nil
+		return s.groupAnswer(http.StatusOK, v, proj)
 	}, nil
+}
+
+// fewMembers reads the members of v, of which there are to be no more than
+// patchedMembers.
+func fewMembers(v *scim.GroupView) (bool, error) {
+	if v.Members == nil {
+		return true, nil
+	}
+	var list []scim.Member
+	for m, err := range v.Members {
+		if err != nil {
+			return false, err
+		}
+		if len(list) == patchedMembers {
+			return false, nil
+		}
+		list = append(list, m)
+	}
+	v.Members = func(yield func(scim.Member, error) bool) {
+		for _, m := range list {
+			if !yield(m, nil) {
+				return
+			}
+		}
+	}
+	return true, nil
 }
 
 // deleteGroup is DELETE /Groups/{id} (RFC 7644 §3.6).

@@ -185,8 +185,8 @@ func (m *memoryGroups) ReplaceGroup(ctx context.Context, c scim.Caller, id strin
 	})
 }
 
-func (m *memoryGroups) PatchGroup(ctx context.Context, c scim.Caller, id string, p *scim.GroupPatch, pre scim.Preconditions) (*scim.GroupView, error) {
-	return m.change(ctx, "patch", c, id, pre, false, func(next *scim.Group) {
+func (m *memoryGroups) PatchGroup(ctx context.Context, c scim.Caller, id string, p *scim.GroupPatch, pre scim.Preconditions, members bool) (*scim.GroupView, error) {
+	return m.change(ctx, "patch", c, id, pre, members, func(next *scim.Group) {
 		m.last.patch = p
 		if p.DisplayName != nil {
 			next.DisplayName = *p.DisplayName

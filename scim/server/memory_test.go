@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,6 +20,7 @@ type memory struct {
 	mu    sync.Mutex
 	users []*scim.User
 	next  int
+	made  int // users that were ever created
 	calls []string
 	// last are the arguments of the last call.
 	last struct {
@@ -89,7 +91,8 @@ func (m *memory) CreateUser(ctx context.Context, c scim.Caller, u *scim.User) (*
 			return nil, scim.Conflict("userName %q is taken", u.UserName)
 		}
 	}
-	u.ID = "user-" + strconv.Itoa(len(m.users)+1)
+	m.made++
+	u.ID = "user-" + strconv.Itoa(m.made)
 	return m.put(len(m.users), u), nil
 }
 
@@ -114,9 +117,13 @@ func (m *memory) ListUsers(ctx context.Context, c scim.Caller, q scim.Query) (*s
 	defer m.mu.Unlock()
 	m.last.query = q
 	var hits []scim.Entry[*scim.User]
-	for i, u := range m.users {
+	for _, u := range m.users {
+		seq, err := strconv.ParseInt(strings.TrimPrefix(u.ID, "user-"), 10, 64)
+		if err != nil {
+			return nil, err
+		}
 		if q.Filter == nil || m.codec.Match(q.Filter, u) {
-			hits = append(hits, scim.Entry[*scim.User]{Seq: int64(i + 1), Resource: u})
+			hits = append(hits, scim.Entry[*scim.User]{Seq: seq, Resource: u})
 		}
 	}
 	page := &scim.Page[scim.User]{Total: len(hits)}

@@ -48,6 +48,11 @@ type Options struct {
 	// prevented. Required.
 	Authenticate func(*http.Request) (Identity, error)
 
+	// ChangesPassword says whether the caller may change passwords, for the
+	// ServiceProviderConfig (RFC 7643 §5). Errors are as in scim.UserHandler. nil:
+	// nobody may.
+	ChangesPassword func(ctx context.Context, c scim.Caller) (bool, error)
+
 	// Evidence is called when an "auto" credential without remembered evidence
 	// shows for the first time in this process which client uses it. It must
 	// not block. nil: nobody is told.
@@ -67,7 +72,8 @@ type Options struct {
 
 	// Logger gets one line a request. nil: nothing is logged.
 	Logger *slog.Logger
-	// MaxBody is the largest accepted request body in bytes. 0: 1 MiB.
+	// MaxBody is the largest accepted request body in bytes, and what the
+	// ServiceProviderConfig announces for bulk requests. 0: 1 MiB.
 	MaxBody int64
 	// MaxGroupBody is the same for /Groups, whose bodies list members. 0: 8 MiB.
 	MaxGroupBody int64
@@ -76,6 +82,9 @@ type Options struct {
 	MaxResults int
 	// DefaultCount is the page size when a client names none. 0: 100.
 	DefaultCount int
+	// CursorKey seals the cursors of lists: 32 bytes that all processes behind one
+	// address share. nil: random, and no other process takes this one's cursors.
+	CursorKey []byte
 	// RequestTimeout is when a request is answered at the latest, counted from
 	// the end of its headers. Handlers get a context that ends after five
 	// sixths of it, and a body must have arrived after half of it. 0: 30 s.
@@ -187,19 +196,19 @@ func New(o Options) (http.Handler, error) {
 	require(o.GroupCodec != nil, "GroupCodec is required")
 	require(o.MaxBody >= 0, "MaxBody %d is negative", o.MaxBody)
 	require(o.MaxGroupBody >= 0, "MaxGroupBody %d is negative", o.MaxGroupBody)
+	require(o.CursorKey == nil || len(o.CursorKey) == cursorKeySize, "CursorKey has %d bytes, want %d", len(o.CursorKey), cursorKeySize)
 	require(o.RequestTimeout >= 0, "RequestTimeout %v is negative", o.RequestTimeout)
 	require(o.FailedAuthPerMinute >= 0, "FailedAuthPerMinute %d is negative", o.FailedAuthPerMinute)
 	if setErr == nil {
-		announced, err := announcedMaxResults(set)
-		faults = append(faults, err)
-		o.MaxResults = cmp.Or(o.MaxResults, announced)
-		require(err != nil || o.MaxResults == announced,
-			"MaxResults %d differs from the ServiceProviderConfig's filter.maxResults %d: leave it 0", o.MaxResults, announced)
+		o.MaxResults = cmp.Or(o.MaxResults, set.MaxResults())
+		require(o.MaxResults == set.MaxResults(),
+			"MaxResults %d differs from the ServiceProviderConfig's filter.maxResults %d: leave it 0", o.MaxResults, set.MaxResults())
 		checkResources(o.Resources, set, require)
 	}
 	o.DefaultCount = cmp.Or(o.DefaultCount, min(100, o.MaxResults))
 	require(o.DefaultCount > 0 && o.DefaultCount <= o.MaxResults, "DefaultCount %d is not between 1 and %d", o.DefaultCount, o.MaxResults)
-	if err := errors.Join(faults...); err != nil {
+	err := errors.Join(faults...)
+	if err != nil {
 		return nil, fmt.Errorf("server options: %w", err)
 	}
 
@@ -221,7 +230,13 @@ func New(o Options) (http.Handler, error) {
 	if s.NewRequestID == nil {
 		s.NewRequestID = rand.Text
 	}
-	s.routes = newRoutes(s, set)
+	if s.cursors, err = sealing(o.CursorKey); err != nil {
+		return nil, fmt.Errorf("server: %w", err)
+	}
+	s.routes, err = newRoutes(s, set)
+	if err != nil {
+		return nil, fmt.Errorf("server: %w", err)
+	}
 	return s, nil
 }
 

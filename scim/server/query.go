@@ -152,7 +152,7 @@ func clip(s string) string {
 // queryCodec is what it takes of a codec to read a query.
 type queryCodec interface {
 	ParseFilter(filter string, d scim.Dialect) (*scim.Filter, error)
-	ParseFilterAcross(filter string, d scim.Dialect) (f *scim.Filter, known bool, err error)
+	ParseFilterAcross(filter string, d scim.Dialect) (f *scim.Filter, unknown []string, err error)
 	ParseSort(sortBy string) (*scim.SortKey, error)
 	ParseProjection(attributes, excluded string) (scim.Projection, error)
 }
@@ -220,7 +220,7 @@ func (s *server) page(x *exchange, out *scim.Query) (err error) {
 	if q.startIndex.given {
 		return scim.BadRequest(scim.TypeInvalidValue, "startIndex and cursor exclude each other: send one of them")
 	}
-	p, err := parseCursor(q.cursor.value, markOf(x))
+	p, err := s.parseCursor(q.cursor.value, markOf(x))
 	out.Cursor, out.After, x.fromType = true, p.Position, p.Type
 	return err
 }

@@ -135,7 +135,7 @@ func TestObserve(t *testing.T) {
 		{RequestID: "req-1", Method: "GET", Route: "unmatched", Status: 404},
 		{RequestID: "req-1", Method: "GET", Route: id, ID: "user-1", Status: 401},
 		{RequestID: "req-1", Tenant: "acme", Credential: "cred-1", Method: "GET", Route: "/scim/v2/Groups/{id}", ID: "g1", Status: 404},
-		{RequestID: "req-1", Tenant: "acme", Credential: "cred-1", Method: "POST", Route: "/scim/v2/Bulk", Status: 501},
+		{RequestID: "req-1", Tenant: "acme", Credential: "cred-1", Method: "POST", Route: "/scim/v2/Bulk", Status: 400, Type: "invalidSyntax"},
 	}, r.observed, cmpopts.IgnoreFields(Request{}, "Duration", "Start", "Detail")); diff != "" {
 		t.Error(diff)
 	}
@@ -166,7 +166,7 @@ func TestFailedMutationsAreRecorded(t *testing.T) {
 		{Caller: caller, Method: "DELETE", Route: id, ID: "user-1", Status: 412},
 		{Caller: caller, Method: "POST", Route: "/scim/v2/Groups", Status: 400, Type: "invalidValue"},
 		{Caller: caller, Method: "DELETE", Route: "/scim/v2/Groups/{id}", ID: "g1", Status: 404, Detail: `Group "g1" does not exist`},
-		{Caller: caller, Method: "POST", Route: "/scim/v2/Bulk", Status: 501},
+		{Caller: caller, Method: "POST", Route: "/scim/v2/Bulk", Status: 400, Type: "invalidSyntax"},
 		{Caller: caller, Method: "DELETE", Route: id, ID: "user-1", Status: 500},
 	}, r.failed, cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".Detail" }, cmp.Comparer(func(a, b string) bool {
 		return a == b || a == "" || b == ""

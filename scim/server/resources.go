@@ -144,7 +144,7 @@ func (c *collection[T]) list(x *exchange) (workFunc, error) {
 	if err != nil {
 		return nil, err
 	}
-	caller, head := x.caller, pagerOf(x, q)
+	caller, head := x.caller, c.s.pagerOf(x, q)
 	return func(ctx context.Context) (answer, error) {
 		page, err := c.page(ctx, caller, q)
 		if err != nil {

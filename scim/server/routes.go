@@ -32,14 +32,18 @@ type routes struct {
 	byName map[string]*endpoint
 }
 
-func newRoutes(s *server, set *schemas.Set) *routes {
+func newRoutes(s *server, set *schemas.Set) (*routes, error) {
+	d, err := newDiscovery(s, set, s.servedTypes(set))
+	if err != nil {
+		return nil, err
+	}
 	rs := &routes{
 		// The router is to take paths as they come. cleanPath leaves nothing
 		// that it could read in another way; this holds without it, too.
 		router: mux.NewRouter().UseEncodedPath().SkipClean(true),
 		byName: map[string]*endpoint{},
 	}
-	for _, e := range s.endpoints(set) {
+	for _, e := range s.endpoints(set, d) {
 		for m := range e.methods {
 			e.allow += ", " + m
 			if m == http.MethodGet {
@@ -54,18 +58,16 @@ func newRoutes(s *server, set *schemas.Set) *routes {
 		rs.byName[e.pattern] = e
 		rs.router.Path(e.pattern).Name(e.pattern)
 	}
-	return rs
+	return rs, nil
 }
 
 // endpoints lists every route, the busiest first: the router tries them in
 // order.
-func (s *server) endpoints(set *schemas.Set) []*endpoint {
+func (s *server) endpoints(set *schemas.Set, d *discovery) []*endpoint {
 	const (
-		noBulk = "bulk requests are not served, as the ServiceProviderConfig says: send each operation on its own"
-		noMe   = "/Me is the person who signed in, and this credential belongs to a provisioning client: find people with /Users?filter=userName eq \"name\" and address them as /Users/{id}"
+		noMe = "/Me is the person who signed in, and this credential belongs to a provisioning client: find people with /Users?filter=userName eq \"name\" and address them as /Users/{id}"
 	)
 	get := func(p prepareFunc) map[string]prepareFunc { return map[string]prepareFunc{http.MethodGet: p} }
-	d := newDiscovery(s.base, set, s.servedTypes(set))
 	root := s.searchRoot(s.searchables(set))
 	list := []*endpoint{
 		s.searchEndpoint(basePath+"/Users", s.listUsers),
@@ -95,7 +97,7 @@ func (s *server) endpoints(set *schemas.Set) []*endpoint {
 		{pattern: basePath + "/ResourceTypes/{id}", methods: get(d.getType)},
 		{pattern: basePath + "/Schemas", methods: get(d.listSchemas)},
 		{pattern: basePath + "/Schemas/{id}", methods: get(d.getSchema)},
-		{pattern: basePath + "/Bulk", missing: noBulk},
+		s.bulkEndpoint(),
 		s.searchEndpoint(basePath, root),
 		{pattern: basePath, methods: get(root)},
 		{pattern: basePath + "/Me", missing: noMe},

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -8,24 +9,27 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/gorilla/mux"
+
+	"github.com/sharearefund/scim-bridge/scim"
 )
 
 // served is every route and what it allows; "" is 501 for everything. A route
 // that is added must be added here, and thereby to every test that walks it.
 var served = map[string]string{
 	"/scim/v2/Users":                 "GET, HEAD, POST",
-	"/scim/v2/Users/.search":         "",
+	"/scim/v2/Users/.search":         "POST",
 	"/scim/v2/Users/{id}":            "DELETE, GET, HEAD, PATCH, PUT",
 	"/scim/v2/Groups":                "GET, HEAD, POST",
-	"/scim/v2/Groups/.search":        "",
+	"/scim/v2/Groups/.search":        "POST",
 	"/scim/v2/Groups/{id}":           "DELETE, GET, HEAD, PATCH, PUT",
 	"/scim/v2/ServiceProviderConfig": "GET, HEAD",
 	"/scim/v2/ResourceTypes":         "GET, HEAD",
 	"/scim/v2/ResourceTypes/{id}":    "GET, HEAD",
 	"/scim/v2/Schemas":               "GET, HEAD",
 	"/scim/v2/Schemas/{id}":          "GET, HEAD",
-	"/scim/v2/Bulk":                  "",
-	"/scim/v2/.search":               "",
+	"/scim/v2/Bulk":                  "POST",
+	"/scim/v2/.search":               "POST",
+	"/scim/v2":                       "GET, HEAD",
 	"/scim/v2/Me":                    "",
 }
 
@@ -37,7 +41,7 @@ func examplePaths() []string {
 	for _, pattern := range slices.Sorted(maps.Keys(served)) {
 		paths = append(paths, strings.ReplaceAll(pattern, "{id}", "user-1"))
 	}
-	return append(paths, "/", "/scim", "/scim/v2", "/scim/v1/Users", "/Users", "/healthz", "/metrics", "/console", "/oauth/token", "/scim/v2/Roles")
+	return append(paths, "/", "/scim", "/scim/v1/Users", "/Users", "/healthz", "/metrics", "/console", "/oauth/token", "/scim/v2/Roles")
 }
 
 func TestEveryRouteIsListed(t *testing.T) {
@@ -142,7 +146,7 @@ func TestMethodOverridesAreIgnored(t *testing.T) {
 
 func TestUnknownPathsNameTheBaseURL(t *testing.T) {
 	r := newRig(t, nil)
-	for _, path := range []string{"/", "/scim", "/scim/v2", "/scim/v2/", "/Users", "/scim/v1/Users", "/scim/v2/scim/v2/Users", "/scim/v2/users", "/SCIM/v2/Users", "/scim/v2/Users/user-1/name"} {
+	for _, path := range []string{"/", "/scim", "/Users", "/scim/v1/Users", "/scim/v2/scim/v2/Users", "/scim/v2/users", "/SCIM/v2/Users", "/scim/v2/Users/user-1/name"} {
 		e := want(t, r.do(t, request("GET", path, "")), 404, "")
 		if !strings.Contains(e.Detail, publicAddress+"/scim/v2") {
 			t.Errorf("%s: detail %q does not name the base URL", path, e.Detail)
@@ -196,6 +200,7 @@ func TestNewNamesEveryFault(t *testing.T) {
 		{"default above maximum", func(o *Options) { o.DefaultCount = 1001 }, []string{"DefaultCount 1001"}},
 		{"negative body", func(o *Options) { o.MaxBody = -1 }, []string{"MaxBody -1"}},
 		{"negative group body", func(o *Options) { o.MaxGroupBody = -1 }, []string{"MaxGroupBody -1"}},
+		{"short cursor key", func(o *Options) { o.CursorKey = []byte("short") }, []string{"CursorKey has 5 bytes"}},
 		{"unknown resource type", func(o *Options) { o.Resources = []Resource{ReadOnly("Device", roleCodec(t), fewRoles{})} }, []string{`Resources[0]: there is no resource type "Device"`}},
 		{"empty resource", func(o *Options) { o.Resources = []Resource{{}} }, []string{`Resources[0]: there is no resource type ""`}},
 		{"resource type with an option", func(o *Options) { o.Resources = []Resource{ReadOnly("user", roleCodec(t), fewRoles{})} }, []string{"Resources[0]: User is served already"}},
@@ -290,5 +295,40 @@ func TestDiscovery(t *testing.T) {
 	}
 	if r.users.callCount() != 0 {
 		t.Error("discovery called the handler")
+	}
+}
+
+// RFC 7643 §3.1: what discovery shows has a version, which is its entity tag.
+func TestDiscoveryIsVersioned(t *testing.T) {
+	r := newRig(t, func(o *Options) {
+		o.MaxBody, o.DefaultCount = 2<<20, 50
+		o.ChangesPassword = func(_ context.Context, c scim.Caller) (bool, error) {
+			return c.Tenant == "acme", nil
+		}
+	})
+	tags := map[string]bool{}
+	for _, path := range []string{"/ServiceProviderConfig", "/ResourceTypes/User", "/ResourceTypes/Group", "/Schemas/urn:ietf:params:scim:schemas:core:2.0:User"} {
+		rec := r.do(t, request("GET", "/scim/v2"+path, ""))
+		want(t, rec, 200, "")
+		tag := rec.Header().Get("ETag")
+		if meta := object(t, rec.Body.Bytes())["meta"].(map[string]any); tag == "" || meta["version"] != tag || tags[tag] {
+			t.Errorf("%s: ETag %q, meta %v", path, tag, meta)
+		}
+		tags[tag] = true
+		want(t, r.do(t, request("GET", "/scim/v2"+path, "", "If-None-Match: "+tag)), 304, "")
+		want(t, r.do(t, request("GET", "/scim/v2"+path, "", `If-None-Match: W/"x"`)), 200, "")
+		want(t, r.do(t, request("GET", "/scim/v2"+path, "", "If-None-Match: x")), 400, "invalidVers")
+	}
+	config := object(t, r.do(t, request("GET", "/scim/v2/ServiceProviderConfig", "")).Body.Bytes())
+	for name, want := range map[string]any{
+		"changePassword": map[string]any{"supported": true},
+		"bulk":           map[string]any{"supported": true, "maxOperations": 1000.0, "maxPayloadSize": 2097152.0},
+		"pagination": map[string]any{
+			"cursor": true, "index": true, "defaultPaginationMethod": "index", "defaultPageSize": 50.0, "maxPageSize": 1000.0,
+		},
+	} {
+		if diff := cmp.Diff(want, config[name]); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
 	}
 }

@@ -139,17 +139,15 @@ func (s *server) searchables(set *schemas.Set) []searchable {
 // has no value in it.
 type across struct {
 	queryCodec
-	// unknown is the error of a filter that names something that this type
-	// lacks; sorts: the type has what the query sorts by.
-	unknown error
+	// unknown names what the filter looks at and this type lacks; sorts: the type
+	// has what the query sorts by.
+	unknown []string
 	sorts   bool
 }
 
 func (a *across) ParseFilter(filter string, d scim.Dialect) (*scim.Filter, error) {
-	f, known, err := a.ParseFilterAcross(filter, d)
-	if err == nil && !known {
-		_, a.unknown = a.queryCodec.ParseFilter(filter, d)
-	}
+	f, unknown, err := a.ParseFilterAcross(filter, d)
+	a.unknown = unknown
 	return f, err
 }
 
@@ -177,7 +175,7 @@ func (s *server) searchRoot(types []searchable) prepareFunc {
 		if err != nil {
 			return nil, err
 		}
-		caller, head := x.caller, pagerOf(x, r.queries[0])
+		caller, head := x.caller, s.pagerOf(x, r.queries[0])
 		return func(ctx context.Context) (answer, error) {
 			found, next, err := r.find(ctx, caller)
 			if err != nil {
@@ -202,23 +200,25 @@ func (s *server) searchRoot(types []searchable) prepareFunc {
 
 func (s *server) rootQuery(x *exchange, types []searchable) (*rootQuery, error) {
 	r := &rootQuery{types: types, queries: make([]scim.Query, len(types))}
-	var unknown error
-	known := false
+	var unknown []string // to every type
 	for i, t := range types {
 		a := &across{queryCodec: t.codec}
 		q, err := s.list(x, a)
 		if err != nil {
 			return nil, err
 		}
-		unknown, known = or(unknown, a.unknown), known || a.unknown == nil
+		if i == 0 {
+			unknown = a.unknown
+		}
+		unknown = slices.DeleteFunc(unknown, func(name string) bool { return !slices.Contains(a.unknown, name) })
 		r.queries[i], r.sorted = q, r.sorted || a.sorts
 		r.descending = r.descending || q.Descending
 	}
 	q := r.queries[0]
 	r.start, r.count, r.cursor, r.from = q.StartIndex, q.Count, q.Cursor, x.fromType
 	switch {
-	case !known:
-		return nil, unknown
+	case len(unknown) > 0:
+		return nil, scim.BadRequest(scim.TypeInvalidFilter, "filter: no resource type has the attribute %q; see /Schemas", clip(unknown[0]))
 	case r.cursor && r.sorted:
 		return nil, scim.BadRequest(scim.TypeInvalidValue, "a query over several resource types is not sorted from page to page by cursor: page by startIndex, leave sortBy out, or ask for one resource type")
 	case r.from >= len(types):

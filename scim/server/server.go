@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/cipher"
 	"net/http"
 	"time"
 
@@ -15,6 +16,7 @@ type server struct {
 	// prefix is the path of the public URL, "" or with a slash at its start.
 	prefix   string
 	routes   *routes
+	cursors  cipher.AEAD
 	attempts *attempts
 	seen     recognised
 	buffers  bufferPool

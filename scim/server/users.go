@@ -60,7 +60,7 @@ func (s *server) listUsers(x *exchange) (workFunc, error) {
 	if err != nil {
 		return nil, err
 	}
-	caller, head := x.caller, pagerOf(x, q)
+	caller, head := x.caller, s.pagerOf(x, q)
 	return func(ctx context.Context) (answer, error) {
 		page, err := s.Users.ListUsers(ctx, caller, q)
 		if err != nil {

@@ -35,7 +35,7 @@ func groupIdentifiers() []attempt {
 }
 
 // catalogue are the collections that nobody can change, and one that each has.
-var catalogue = map[string]string{"/Roles": "1", "/IdentityProviders": "2", "/Organizations": "113"}
+var catalogue = map[string]string{"/Roles": "1", "/IdentityProviders": "idp-2", "/Organizations": "org-113"}
 
 // groupProtocol is group M for groups and for what is read-only.
 func groupProtocol() []attempt {
