@@ -38,9 +38,9 @@ func TestBadInputs(t *testing.T) {
 			tried.Add(int64(r.tried))
 		})
 	}
-	on("requests", func(t *testing.T) *rig { return newRig(t, nil) }, slices.Concat(framing(), users(), types(), patches(), queries(), identifiers(), credentialRows(), protocol()))
+	on("requests", func(t *testing.T) *rig { return newRig(t, nil) }, slices.Concat(framing(), users(), types(), patches(), queries(), identifiers(), credentialRows(), protocol(), bulkRows()))
 	on("groups", groupRig, slices.Concat(groupFraming(), groupNames(), memberships(), memberValues(), privileged(), groupQueries(), groupIdentifiers(), groupProtocol()))
-	for _, s := range slices.Concat(situations, groupSituations, guards, owners, privileges) {
+	for _, s := range slices.Concat(situations, groupSituations, guards, owners, privileges, bulkSituations) {
 		t.Run(s.row, func(t *testing.T) {
 			t.Parallel()
 			tried.Add(int64(s.run(t)))
