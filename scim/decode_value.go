@@ -159,6 +159,10 @@ func (d *decoder) fromString(a *attribute, s string, f reflect.Value) error {
 			return nil
 		}
 		return d.invalid(a, "must be true or false, found %q", shorten(s))
+	case kindInt:
+		if d.tol.Has(tolOneLoginIntegers) && strings.Trim(s, "0123456789") == "" {
+			return d.setNumber(a, s, f)
+		}
 	}
 	return d.invalid(a, "must be a number, found a string")
 }

@@ -13,9 +13,13 @@ const (
 	// OneLoginV1Schemas: the schema URNs of SCIM 1.0 and 1.1
 	// (OneLogin documentation, "Define your SCIM user schema").
 	OneLoginV1Schemas = "onelogin-v1-schemas"
+	// OneLoginStringIntegers: an integer in a string, as every value that a
+	// template takes from a person is (OneLogin documentation, "Define your SCIM
+	// user schema").
+	OneLoginStringIntegers = "onelogin-string-integers"
 )
 
-const oneLoginTolerances = tolOneLoginEmails | tolOneLoginManager | tolOneLoginSchemas
+const oneLoginTolerances = tolOneLoginEmails | tolOneLoginManager | tolOneLoginSchemas | tolOneLoginIntegers
 
 // The URNs of SCIM 1.1 (draft-scim-core-schema §5) that stand for today's.
 var schemas1 = map[string]string{

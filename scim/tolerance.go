@@ -42,6 +42,7 @@ const (
 	tolOneLoginEmails
 	tolOneLoginManager
 	tolOneLoginSchemas
+	tolOneLoginIntegers
 )
 
 // toleranceIDs is in the order of the constants.
@@ -51,7 +52,7 @@ var toleranceIDs = [...]string{
 	PathlessDottedKeys, AddNoMatchCreates, RemoveNoMatchSucceeds, RemoveValueIgnored, RemoveValueList, FilterSubAttribute,
 	ReplaceNoMatchCreates, ExtensionAttributeWithoutURN, ManagerArray,
 	UnknownAttributeSkipped, RolesJSONString, UnquotedFilterValue, JunkPrimaryDropped,
-	OneLoginEmailsObject, OneLoginManagerID, OneLoginV1Schemas,
+	OneLoginEmailsObject, OneLoginManagerID, OneLoginV1Schemas, OneLoginStringIntegers,
 }
 
 // ParseTolerances is the set of the tolerances with the given ids.

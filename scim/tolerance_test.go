@@ -80,6 +80,7 @@ func TestTolerances(t *testing.T) {
 		JunkPrimaryDropped:           {DialectEntra, user(`{` + coreURN + `,"userName":"a","phoneNumbers":[{"value":"1","primary":"X7Q"}]}`)},
 		OneLoginEmailsObject:         {DialectOneLogin, user(`{` + coreURN + `,"userName":"a","emails":{"value":"a@b.cc"}}`)},
 		OneLoginManagerID:            {DialectOneLogin, user(`{` + coreURN + `,"userName":"a","ENT":{"manager":{"managerId":"m"}}}`)},
+		OneLoginStringIntegers:       {DialectOneLogin, user(`{` + coreURN + `,"userName":"a","EXT":{"defaultOrganizationId":"113"}}`)},
 		OneLoginV1Schemas:            {DialectOneLogin, user(`{"schemas":["urn:scim:schemas:core:1.0","urn:scim:schemas:extension:enterprise:1.0"],"userName":"a","urn:scim:schemas:extension:enterprise:1.0":{"department":"D"}}`)},
 	}
 	for _, id := range toleranceIDs {
@@ -112,7 +113,7 @@ func TestDialects(t *testing.T) {
 		DialectRFC: nil, DialectJumpCloud: nil, DialectPing: nil,
 		DialectEntra:    {ReplaceNoMatchCreates, ExtensionAttributeWithoutURN, ManagerArray, UnknownAttributeSkipped, RolesJSONString, UnquotedFilterValue, JunkPrimaryDropped},
 		DialectOkta:     {UnknownAttributeSkipped},
-		DialectOneLogin: {OneLoginEmailsObject, OneLoginManagerID, OneLoginV1Schemas},
+		DialectOneLogin: {OneLoginEmailsObject, OneLoginManagerID, OneLoginV1Schemas, OneLoginStringIntegers},
 	} {
 		if !d.Tolerances().Has(anyTolerances) {
 			t.Errorf("%s lacks what everybody has", d)
@@ -152,7 +153,7 @@ func TestToleranceIDs(t *testing.T) {
 	if !slices.Equal(all.IDs(), toleranceIDs[:]) {
 		t.Errorf("ids %v", all)
 	}
-	if tolOneLoginSchemas != 1<<(len(toleranceIDs)-1) {
+	if tolOneLoginIntegers != 1<<(len(toleranceIDs)-1) {
 		t.Error("the constants and their ids are out of step")
 	}
 	if _, err := ParseTolerances("nope"); err == nil {
