@@ -45,6 +45,13 @@ var forbidden = []edge{
 	{"provision", "upstream/sandbox", "the product does not run its own test double"},
 	{"cmd/scim-bridge/play", "scim", "a simulated client that shares our encoders would share their mistakes"},
 	{"cmd/scim-bridge/play", "mapping", "a simulated client that shares our encoders would share their mistakes"},
+	{"cmd/scim-bridge/simulate", "scim", "a simulated client that shares our encoders would share their mistakes"},
+	{"cmd/scim-bridge/simulate", "schemas", "a simulated client expects what the RFCs say, not what our schemas say"},
+	{"cmd/scim-bridge/simulate", "mapping", "a simulated client runs against any server"},
+	{"cmd/scim-bridge/simulate", "provision", "a simulated client runs against any server"},
+	{"cmd/scim-bridge/simulate", "store", "a simulated client runs against any server"},
+	{"cmd/scim-bridge/simulate", "cache", "a simulated client runs against any server"},
+	{"cmd/scim-bridge/simulate", "upstream", "a simulated client runs against any server"},
 }
 
 // TestImportsRunOneWay proves the table above on the import graph of what is

@@ -18,9 +18,12 @@ import (
 
 	"github.com/sharearefund/scim-bridge/cmd/scim-bridge/bridge"
 	"github.com/sharearefund/scim-bridge/cmd/scim-bridge/play"
+	"github.com/sharearefund/scim-bridge/cmd/scim-bridge/simulate/idp"
 	"github.com/sharearefund/scim-bridge/provision/credentials"
+	"github.com/sharearefund/scim-bridge/provision/requestlog"
 	"github.com/sharearefund/scim-bridge/provision/tenantconfig"
 	"github.com/sharearefund/scim-bridge/store"
+	"github.com/sharearefund/scim-bridge/store/seal"
 	"github.com/sharearefund/scim-bridge/store/sqlstore"
 	"github.com/sharearefund/scim-bridge/upstream"
 	"github.com/sharearefund/scim-bridge/upstream/sandbox"
@@ -30,6 +33,8 @@ const (
 	demoTenant = "acme"
 	// demoToken is used where only this machine can use it.
 	demoToken = "demo-token"
+	// demoRequests is how many requests the demo's log keeps.
+	demoRequests = 100_000
 )
 
 // demo is one run of the demo command.
@@ -45,7 +50,7 @@ type demo struct {
 
 func (c *cli) demoCommand() *cobra.Command {
 	d := &demo{c: c}
-	choices := append(play.Providers(), "none")
+	choices := append(idp.Names(), "none")
 	cmd := &cobra.Command{
 		Use: "demo", Short: "Try the bridge on this machine, with nothing to install", Args: noArgs,
 		Long: `Start a sandboxed Share A Refund, and a bridge in front of it with one tenant and
@@ -72,7 +77,7 @@ Administrator, Manager and Analyst.`,
 	f.StringVar(&d.sandboxAddr, "sandbox-addr", "127.0.0.1:8090", "serve the sandbox on this loopback `HOST:PORT`")
 	f.StringVar(&d.token, "token", "", "the bearer `TOKEN`; it may be short on a loopback address (default \""+demoToken+"\" there)")
 	f.StringVar(&d.data, "data", "", "keep the data in this `DIRECTORY` (default: a temporary one, removed at the end)")
-	f.StringVar(&d.play, "play", "okta", "play an onboarding as this `PROVIDER` sends it: okta, entra or none")
+	f.StringVar(&d.play, "play", "okta", "play an onboarding as this `PROVIDER` sends it: okta, entra, onelogin, jumpcloud or none")
 	sandboxFlags(cmd, &d.sandbox, &d.invites)
 	f.BoolVar(&d.verbose, "verbose", false, "log every request to standard error")
 	_ = cmd.MarkFlagDirname("data")
@@ -135,7 +140,15 @@ func (d *demo) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
-	sealing, err := demoSealer(filepath.Join(dir, "secrets.key"))
+	key, err := demoKey(filepath.Join(dir, "secrets.key"))
+	if err != nil {
+		return err
+	}
+	sealing, err := seal.New(key)
+	if err != nil {
+		return err
+	}
+	names, err := requestlog.NewPseudonyms(key)
 	if err != nil {
 		return err
 	}
@@ -143,6 +156,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 	b, err := bridge.New(bridge.Options{
 		Store: st, StoreKind: "sqlite", OpenSecret: sealing.Open, PublicURL: base, Version: version(),
 		AllowShortTokens: isLoopback(d.addr), Logger: d.logger(),
+		RequestLog: &bridge.RequestLogOptions{Pseudonyms: names, MaxRows: demoRequests},
 	})
 	if err != nil {
 		return err
@@ -177,7 +191,7 @@ func (d *demo) serve(ctx context.Context, b *bridge.Bridge, l net.Listener, base
 	if d.play != "none" {
 		client := &http.Client{Timeout: time.Minute, Transport: new(http.Transport)}
 		err := play.Run(serveCtx, play.Options{
-			Provider: d.play, BaseURL: base + "/scim/v2", Token: token, SandboxURL: sandboxURL,
+			Client: d.play, BaseURL: base + "/scim/v2", Token: token, SandboxURL: sandboxURL,
 			HTTP: client, Out: d.c.stdout, Quiet: d.quiet(),
 		})
 		client.CloseIdleConnections() // a server that stops waits for unused ones

@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"slices"
+
+	"github.com/sharearefund/scim-bridge/cmd/scim-bridge/simulate/idp"
 )
 
 // push pushes a group: it is looked up, made where it is not there, and then
 // its members are put into it.
 func (s *session) push(ctx context.Context, g group) error {
-	got, err := s.send(ctx, s.client.findGroup(g))
+	got, err := s.send(ctx, s.client.FindGroup(g.Name))
 	if err != nil {
 		return err
 	}
@@ -18,21 +20,16 @@ func (s *session) push(ctx context.Context, g group) error {
 		return err
 	}
 	if id != "" {
-		s.print.detail("→", g.name+" was pushed in an earlier run on this data: nothing to create")
+		s.print.detail("→", g.Name+" was pushed in an earlier run on this data: nothing to create")
 	} else if id, err = s.createGroup(ctx, g); err != nil || id == "" {
 		return err
 	}
-	s.groupIDs[g.name] = id
-	var all []member
-	for _, mail := range g.members {
-		if user := s.ids[mail]; user != "" { // whoever could not be created is no member
-			all = append(all, member{user, mail})
-		}
-	}
+	s.groupIDs[g.Name] = id
+	all := s.membersOf(g, "")
 	if len(all) == 0 {
 		return nil
 	}
-	requests, err := s.client.addMembers(id, g, all)
+	requests, err := s.client.AddMembers(id, g.Group, all, all)
 	if err != nil {
 		return err
 	}
@@ -40,14 +37,26 @@ func (s *session) push(ctx context.Context, g group) error {
 		return err
 	}
 	for _, m := range all {
-		s.memberOf[m.mail] = g.name
+		s.memberOf[m.Mail] = g.Name
 	}
 	return nil
 }
 
+// membersOf are the members of a group in the client's directory without the
+// one with the address: whoever could not be created is none.
+func (s *session) membersOf(g group, without string) []idp.Member {
+	var all []idp.Member
+	for _, mail := range g.members {
+		if user := s.ids[mail]; user != "" && mail != without {
+			all = append(all, idp.Member{ID: user, Mail: mail})
+		}
+	}
+	return all
+}
+
 // createGroup returns the group's id, "" where the bridge refused to make it.
 func (s *session) createGroup(ctx context.Context, g group) (string, error) {
-	r, err := s.client.createGroup(g)
+	r, err := s.client.CreateGroup(g.Group)
 	if err != nil {
 		return "", err
 	}
@@ -59,29 +68,30 @@ func (s *session) createGroup(ctx context.Context, g group) (string, error) {
 }
 
 // move takes a person out of one group and puts it into another.
-func (s *session) move(ctx context.Context, p person, from, to group) error {
-	m := member{s.ids[p.mail], p.mail}
-	if m.id == "" || s.groupIDs[from.name] == "" || s.groupIDs[to.name] == "" {
+func (s *session) move(ctx context.Context, p idp.Person, from, to group) error {
+	m := idp.Member{ID: s.ids[p.Mail], Mail: p.Mail}
+	if m.ID == "" || s.groupIDs[from.Name] == "" || s.groupIDs[to.Name] == "" {
 		return nil // it was shown why
 	}
-	out, err := s.client.removeMember(s.groupIDs[from.name], from, m)
+	one := []idp.Member{m}
+	out, err := s.client.RemoveMembers(s.groupIDs[from.Name], from.Group, one, s.membersOf(from, p.Mail))
 	if err != nil {
 		return err
 	}
-	in, err := s.client.addMembers(s.groupIDs[to.name], to, []member{m})
+	in, err := s.client.AddMembers(s.groupIDs[to.Name], to.Group, one, append(s.membersOf(to, ""), m))
 	if err != nil {
 		return err
 	}
 	ok, err := s.sendAll(ctx, slices.Concat(out, in))
 	if ok {
-		s.memberOf[p.mail] = to.name
+		s.memberOf[p.Mail] = to.Name
 	}
 	return err
 }
 
 // sendAll sends requests one after the other and reports whether none was
 // refused.
-func (s *session) sendAll(ctx context.Context, requests []request) (ok bool, err error) {
+func (s *session) sendAll(ctx context.Context, requests []idp.Request) (ok bool, err error) {
 	ok = true
 	for _, r := range requests {
 		got, err := s.send(ctx, r)
@@ -96,7 +106,7 @@ func (s *session) sendAll(ctx context.Context, requests []request) (ok bool, err
 // pushing is the part of the play in which the groups come.
 func (s *session) pushing(ctx context.Context) error {
 	for _, g := range groups() {
-		s.print.scene("the group %s is pushed: %d %s", g.name, len(g.members), plural(len(g.members), "member", "members"))
+		s.print.scene("the group %s is pushed: %d %s", g.Name, len(g.members), plural(len(g.members), "member", "members"))
 		if err := s.push(ctx, g); err != nil {
 			return err
 		}
@@ -105,14 +115,14 @@ func (s *session) pushing(ctx context.Context) error {
 }
 
 // promotion moves a person from the group of one role to that of another.
-func (s *session) promotion(ctx context.Context, p person) error {
+func (s *session) promotion(ctx context.Context, p idp.Person) error {
 	all := groups()
-	from := slices.IndexFunc(all, func(g group) bool { return slices.Contains(g.members, p.mail) })
-	to := slices.IndexFunc(all, func(g group) bool { return g.name == "Managers" })
+	from := slices.IndexFunc(all, func(g group) bool { return slices.Contains(g.members, p.Mail) })
+	to := slices.IndexFunc(all, func(g group) bool { return g.Name == "Managers" })
 	if from < 0 || to < 0 {
-		return fmt.Errorf("%s cannot be moved from a group to Managers: one of the groups is not there", p.mail)
+		return fmt.Errorf("%s cannot be moved from a group to Managers: one of the groups is not there", p.Mail)
 	}
-	s.print.scene("%s is promoted: from %s to %s", p.given, all[from].name, all[to].name)
+	s.print.scene("%s is promoted: from %s to %s", p.Given, all[from].Name, all[to].Name)
 	return s.move(ctx, p, all[from], all[to])
 }
 

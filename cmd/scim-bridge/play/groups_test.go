@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/sharearefund/scim-bridge/cmd/scim-bridge/simulate/idp"
 )
 
 // Of a group that the bridge refuses nothing more is sent, and whoever could
@@ -31,7 +33,7 @@ func TestPush(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []string
-			s := testSession(okta{}, io.Discard, func(r *http.Request) (int, http.Header, string) {
+			s := testSession(client(idp.Okta), io.Discard, func(r *http.Request) (int, http.Header, string) {
 				if r.URL.Host == "sandbox" {
 					return 200, http.Header{}, `{"entries":[]}`
 				}
@@ -68,12 +70,12 @@ func TestGroups(t *testing.T) {
 	t.Parallel()
 	known := map[string]int{}
 	for _, p := range people() {
-		known[p.mail] = 1
+		known[p.Mail] = 1
 	}
 	for _, g := range groups() {
 		for _, mail := range g.members {
 			if known[mail]--; known[mail] != 0 {
-				t.Errorf("%s is in %s, and nobody or in another group too", mail, g.name)
+				t.Errorf("%s is in %s, and nobody or in another group too", mail, g.Name)
 			}
 		}
 	}

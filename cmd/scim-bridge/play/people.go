@@ -1,59 +1,35 @@
 package play
 
-import "fmt"
+import "github.com/sharearefund/scim-bridge/cmd/scim-bridge/simulate/idp"
 
-// person is somebody in the provider's directory.
-type person struct {
-	given, family, mail, title, department, phone string
-	// number makes the provider's own ids of the person.
-	number int
-}
-
-func (p person) display() string { return p.given + " " + p.family }
-
-// oktaID looks like the id of an Okta user: 20 characters that begin with 00u.
-func (p person) oktaID() string { return fmt.Sprintf("00u1ab2cd3EfGhIjKl%02d", p.number) }
-
-// nickname is Entra's mailNickname, its default source of externalId.
-func (p person) nickname() string { return p.mail[:len(p.mail)-len("@example.com")] }
-
-func people() []person {
-	return []person{
-		{"Ada", "Okafor", "ada.okafor@example.com", "Claims Analyst", "Finance", "+1 416 555 0101", 1},
-		{"Bruno", "Silva", "bruno.silva@example.com", "Parcel Auditor", "Operations", "+1 416 555 0102", 2},
-		{"Chiara", "Ricci", "chiara.ricci@example.com", "Refund Specialist", "Finance", "+1 416 555 0103", 3},
-		{"Dmitri", "Volkov", "dmitri.volkov@example.com", "Warehouse Lead", "Operations", "+1 416 555 0104", 4},
-		{"Élodie", "Martin", "elodie.martin@example.com", "Carrier Manager", "Operations", "+1 416 555 0105", 5},
-		{"Farah", "Haddad", "farah.haddad@example.com", "Controller", "Finance", "+1 416 555 0106", 6},
-		{"Goro", "Tanaka", "goro.tanaka@example.com", "Data Analyst", "IT", "+1 416 555 0107", 7},
-		{"Hanna", "Nowak", "hanna.nowak@example.com", "Support Agent", "Service", "+1 416 555 0108", 8},
-		{"Ivo", "Jansen", "ivo.jansen@example.com", "Support Agent", "Service", "+1 416 555 0109", 9},
-		{"Jia", "Chen", "jia.chen@example.com", "IT Administrator", "IT", "+1 416 555 0110", 10},
+// people are those in the client's directory.
+func people() []idp.Person {
+	return []idp.Person{
+		{Given: "Ada", Family: "Okafor", Mail: "ada.okafor@example.com", Title: "Claims Analyst", Department: "Finance", Phone: "+1 416 555 0101"},
+		{Given: "Bruno", Family: "Silva", Mail: "bruno.silva@example.com", Title: "Parcel Auditor", Department: "Operations", Phone: "+1 416 555 0102"},
+		{Given: "Chiara", Family: "Ricci", Mail: "chiara.ricci@example.com", Title: "Refund Specialist", Department: "Finance", Phone: "+1 416 555 0103"},
+		{Given: "Dmitri", Family: "Volkov", Mail: "dmitri.volkov@example.com", Title: "Warehouse Lead", Department: "Operations", Phone: "+1 416 555 0104"},
+		{Given: "Élodie", Family: "Martin", Mail: "elodie.martin@example.com", Title: "Carrier Manager", Department: "Operations", Phone: "+1 416 555 0105"},
+		{Given: "Farah", Family: "Haddad", Mail: "farah.haddad@example.com", Title: "Controller", Department: "Finance", Phone: "+1 416 555 0106"},
+		{Given: "Goro", Family: "Tanaka", Mail: "goro.tanaka@example.com", Title: "Data Analyst", Department: "IT", Phone: "+1 416 555 0107"},
+		{Given: "Hanna", Family: "Nowak", Mail: "hanna.nowak@example.com", Title: "Support Agent", Department: "Service", Phone: "+1 416 555 0108"},
+		{Given: "Ivo", Family: "Jansen", Mail: "ivo.jansen@example.com", Title: "Support Agent", Department: "Service", Phone: "+1 416 555 0109"},
+		{Given: "Jia", Family: "Chen", Mail: "jia.chen@example.com", Title: "IT Administrator", Department: "IT", Phone: "+1 416 555 0110"},
 	}
 }
 
-// group is one in the provider's directory, with the mail addresses of the
+// group is one in the client's directory, with the mail addresses of the
 // people who are in it.
 type group struct {
-	name    string
+	idp.Group
 	members []string
-	// number makes the provider's own id of the group.
-	number int
-}
-
-// objectID looks like the object id of an Entra group.
-func (g group) objectID() string {
-	return fmt.Sprintf("8aa1a0c0-c4c3-4bc0-b4a5-2ef676900%03d", g.number)
 }
 
 // groups has everybody in one group at most, and two people in none.
 func groups() []group {
 	return []group{
-		{"Administrators", []string{"jia.chen@example.com"}, 1},
-		{"Managers", []string{"dmitri.volkov@example.com", "elodie.martin@example.com", "farah.haddad@example.com"}, 2},
-		{"Analysts", []string{"ada.okafor@example.com", "bruno.silva@example.com", "chiara.ricci@example.com", "goro.tanaka@example.com"}, 3},
+		{idp.Group{Name: "Administrators"}, []string{"jia.chen@example.com"}},
+		{idp.Group{Name: "Managers"}, []string{"dmitri.volkov@example.com", "elodie.martin@example.com", "farah.haddad@example.com"}},
+		{idp.Group{Name: "Analysts"}, []string{"ada.okafor@example.com", "bruno.silva@example.com", "chiara.ricci@example.com", "goro.tanaka@example.com"}},
 	}
 }
-
-// member is a person as the bridge knows it: id is the SCIM id.
-type member struct{ id, mail string }

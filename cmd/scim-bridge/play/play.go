@@ -6,15 +6,17 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
+	"net/url"
 	"sync"
 	"time"
+
+	"github.com/sharearefund/scim-bridge/cmd/scim-bridge/simulate/idp"
 )
 
 // Options configure Run.
 type Options struct {
-	// Provider is one of Providers.
-	Provider string
+	// Client is one of idp.Names, in its default mode.
+	Client string
 	// BaseURL is the bridge's SCIM base URL, without a slash at the end.
 	BaseURL string
 	// Token is the bearer token that the bridge knows.
@@ -33,37 +35,12 @@ type Options struct {
 	Quiet time.Duration
 }
 
-// provider makes the requests of one identity provider.
-type provider interface {
-	name() string
-	header(http.Header)
-	// test is what the provider sends when an administrator tests the
-	// connection.
-	test() []request
-	find(person) request
-	create(person) (request, error)
-	// rename sends whatever it takes to give the user p's names.
-	rename(ctx context.Context, s *session, id string, p person) error
-	setActive(id string, active bool) (request, error)
-	findGroup(group) request
-	createGroup(group) (request, error)
-	// addMembers and removeMember are the requests that a change of the
-	// members of the group with the SCIM id takes, in their order.
-	addMembers(id string, g group, all []member) ([]request, error)
-	removeMember(id string, g group, m member) ([]request, error)
-}
-
-func providers() map[string]provider { return map[string]provider{"entra": entra{}, "okta": okta{}} }
-
-// Providers lists what Options.Provider can be.
-func Providers() []string { return []string{"okta", "entra"} }
-
 // Run plays the onboarding. The error says why it could not go on; an answer
 // that a provider could get is none, it is shown.
 func Run(ctx context.Context, o Options) error {
-	client, ok := providers()[o.Provider]
-	if !ok {
-		return fmt.Errorf("unknown provider %q: have %s", o.Provider, strings.Join(Providers(), ", "))
+	client, err := idp.New(o.Client, "")
+	if err != nil {
+		return err
 	}
 	if o.HTTP == nil {
 		o.HTTP = http.DefaultClient
@@ -91,7 +68,7 @@ func Run(ctx context.Context, o Options) error {
 	return s.print.err
 }
 
-func newSession(o Options, client provider) *session {
+func newSession(o Options, client idp.Client) *session {
 	return &session{
 		Options: o, client: client, print: &printer{out: o.Out, width: o.Width, roles: map[int64]string{}},
 		ids: map[string]string{}, groupIDs: map[string]string{}, memberOf: map[string]string{},
@@ -103,20 +80,20 @@ func newSession(o Options, client provider) *session {
 // and comes back.
 func (s *session) onboarding(ctx context.Context) error {
 	all := people()
-	s.print.scene("%s tests the connection", s.client.name())
-	if _, err := s.sendAll(ctx, s.client.test()); err != nil {
+	s.print.scene("%s tests the connection", s.client.Name())
+	if _, err := s.sendAll(ctx, s.client.Test()); err != nil {
 		return err
 	}
-	s.print.scene("%s is assigned to the application", all[0].display())
+	s.print.scene("%s is assigned to the application", all[0].Display())
 	if err := s.assign(ctx, all[0]); err != nil {
 		return err
 	}
-	s.print.scene("nine colleagues are assigned; %s sends their requests at once", s.client.name())
+	s.print.scene("nine colleagues are assigned; %s sends their requests at once", s.client.Name())
 	if err := s.assignTogether(ctx, all[1:]); err != nil {
 		return err
 	}
-	s.print.scene("an answer was lost: %s sends the same create again", s.client.name())
-	again, err := s.client.create(all[1])
+	s.print.scene("an answer was lost: %s sends the same create again", s.client.Name())
+	again, err := s.client.Create(all[1])
 	if err != nil {
 		return err
 	}
@@ -142,36 +119,56 @@ func (s *session) onboarding(ctx context.Context) error {
 }
 
 // career renames, disables and enables one person.
-func (s *session) career(ctx context.Context, p person) error {
-	id := s.ids[p.mail]
+func (s *session) career(ctx context.Context, p idp.Person) error {
+	id := s.ids[p.Mail]
 	if id == "" {
-		return fmt.Errorf("%s could not be created", p.mail)
+		return fmt.Errorf("%s could not be created", p.Mail)
 	}
-	p.family = "Okafor-Lind"
-	s.print.scene("%s marries: a new family name", p.given)
-	if err := s.client.rename(ctx, s, id, p); err != nil {
+	was := p
+	p.Family = "Okafor-Lind"
+	s.print.scene("%s marries: a new family name", p.Given)
+	if err := s.change(ctx, id, s.client.Traits().ReadsBeforeUpdate, func(current []byte) (idp.Request, error) {
+		return s.client.Update(id, current, was, p)
+	}); err != nil {
 		return err
 	}
 	for _, active := range []bool{false, true} {
 		if active {
-			s.print.scene("%s comes back: enabled", p.given)
+			s.print.scene("%s comes back: enabled", p.Given)
 		} else {
-			s.print.scene("%s goes on leave: disabled", p.given)
+			s.print.scene("%s goes on leave: disabled", p.Given)
 		}
-		r, err := s.client.setActive(id, active)
-		if err != nil {
-			return err
-		}
-		if _, err := s.send(ctx, r); err != nil {
+		if err := s.change(ctx, id, s.client.Traits().ReadsBeforeStatus, func(current []byte) (idp.Request, error) {
+			return s.client.SetActive(id, current, p, active)
+		}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// change sends what request makes of a user, which is read before where the
+// client reads it.
+func (s *session) change(ctx context.Context, id string, reads bool, request func(current []byte) (idp.Request, error)) error {
+	var current []byte
+	if reads {
+		got, err := s.send(ctx, idp.Request{Method: http.MethodGet, Path: s.client.At("/Users/" + url.PathEscape(id))})
+		if err != nil || got.status != http.StatusOK {
+			return err // another answer is shown
+		}
+		current = got.body
+	}
+	r, err := request(current)
+	if err != nil {
+		return err
+	}
+	_, err = s.send(ctx, r)
+	return err
+}
+
 // assign looks a person up and creates whoever is not there.
-func (s *session) assign(ctx context.Context, p person) error {
-	got, err := s.send(ctx, s.client.find(p))
+func (s *session) assign(ctx context.Context, p idp.Person) error {
+	got, err := s.send(ctx, s.client.Find(p.Mail))
 	if err != nil {
 		return err
 	}
@@ -180,30 +177,30 @@ func (s *session) assign(ctx context.Context, p person) error {
 		return err
 	}
 	if id != "" {
-		s.ids[p.mail] = id
-		s.print.detail("→", p.mail+" was assigned in an earlier run on this data: nothing to create")
+		s.ids[p.Mail] = id
+		s.print.detail("→", p.Mail+" was assigned in an earlier run on this data: nothing to create")
 		return nil
 	}
-	r, err := s.client.create(p)
+	r, err := s.client.Create(p)
 	if err != nil {
 		return err
 	}
 	if got, err = s.send(ctx, r); err != nil {
 		return err
 	}
-	s.ids[p.mail], err = created(got)
+	s.ids[p.Mail], err = created(got)
 	return err
 }
 
 // assignTogether is assign for several people at once. What was sent is shown
 // in the order of the people, then what arrived upstream.
-func (s *session) assignTogether(ctx context.Context, all []person) error {
+func (s *session) assignTogether(ctx context.Context, all []idp.Person) error {
 	before, err := s.calls(ctx)
 	if err != nil {
 		return err
 	}
 	type sent struct {
-		requests []request
+		requests []idp.Request
 		replies  []reply
 		id       string
 		there    bool // since an earlier run
@@ -214,7 +211,7 @@ func (s *session) assignTogether(ctx context.Context, all []person) error {
 	for i, p := range all {
 		wg.Go(func() {
 			out := &results[i]
-			do := func(r request) reply {
+			do := func(r idp.Request) reply {
 				if out.err != nil {
 					return reply{}
 				}
@@ -223,7 +220,7 @@ func (s *session) assignTogether(ctx context.Context, all []person) error {
 				out.requests, out.replies = append(out.requests, r), append(out.replies, got)
 				return got
 			}
-			got := do(s.client.find(p))
+			got := do(s.client.Find(p.Mail))
 			if out.err != nil {
 				return
 			}
@@ -231,7 +228,7 @@ func (s *session) assignTogether(ctx context.Context, all []person) error {
 			if out.there = out.id != ""; out.err != nil || out.there {
 				return
 			}
-			r, err := s.client.create(p)
+			r, err := s.client.Create(p)
 			if out.err = err; err != nil {
 				return
 			}
@@ -244,7 +241,7 @@ func (s *session) assignTogether(ctx context.Context, all []person) error {
 	var faults []error
 	there := 0
 	for n, r := range results {
-		s.ids[all[n].mail] = r.id
+		s.ids[all[n].Mail] = r.id
 		if r.there {
 			there++
 		}
@@ -274,10 +271,10 @@ func (s *session) assignTogether(ctx context.Context, all []person) error {
 }
 
 // accept has a person follow the link, if there is one to follow.
-func (s *session) accept(ctx context.Context, p person) error {
-	err := s.control(ctx, http.MethodPost, "/_sandbox/accept", map[string]string{"email": p.mail}, nil)
+func (s *session) accept(ctx context.Context, p idp.Person) error {
+	err := s.control(ctx, http.MethodPost, "/_sandbox/accept", map[string]string{"email": p.Mail}, nil)
 	if r, ok := errors.AsType[*refused](err); ok && r.status == http.StatusConflict {
-		s.print.detail("→", p.mail+" accepted in an earlier run on this data: no invite is open")
+		s.print.detail("→", p.Mail+" accepted in an earlier run on this data: no invite is open")
 		return nil
 	}
 	if err != nil {

@@ -12,6 +12,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/sharearefund/scim-bridge/cmd/scim-bridge/simulate/idp"
 )
 
 // printer writes the play in lines of at most width columns. It remembers the
@@ -44,18 +46,18 @@ const (
 
 // exchange prints a request with its answer, and on lines of their own the
 // body that was sent, if that is asked for, and what a refusal says.
-func (p *printer) exchange(r request, got reply, body bool) {
-	shown := r.shown
+func (p *printer) exchange(r idp.Request, got reply, body bool) {
+	shown := r.Shown
 	if shown == "" {
-		shown = r.path
+		shown = r.Path
 	}
 	for _, wait := range got.waits {
-		p.line("   %-*s%s", methodColumns, r.method, clip(fmt.Sprintf("the bridge asks to wait %s", wait), p.width-3-methodColumns))
+		p.line("   %-*s%s", methodColumns, r.Method, clip(fmt.Sprintf("the bridge asks to wait %s", wait), p.width-3-methodColumns))
 	}
 	room := p.width - 3 - methodColumns - answerColumns
-	p.line("   %-*s%s%5d %7s", methodColumns, r.method, pad(clip(shown, room), room), got.status, milliseconds(got.took))
-	if body && r.body != nil && r.method != http.MethodPut {
-		p.detail("", compact(r.body))
+	p.line("   %-*s%s%5d %7s", methodColumns, r.Method, pad(clip(shown, room), room), got.status, milliseconds(got.took))
+	if body && r.Body != nil && r.Method != http.MethodPut {
+		p.detail("", compact(r.Body))
 	}
 	if got.status >= 400 {
 		p.detail("", detail(got))

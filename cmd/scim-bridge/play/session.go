@@ -11,16 +11,9 @@ import (
 	"net/http"
 	"strconv"
 	"time"
-)
 
-// request is one SCIM request of a provider.
-type request struct {
-	method string
-	// path is below the SCIM base URL, encoded; shown is how it is printed,
-	// "" for path.
-	path, shown string
-	body        []byte
-}
+	"github.com/sharearefund/scim-bridge/cmd/scim-bridge/simulate/idp"
+)
 
 // reply is the bridge's answer.
 type reply struct {
@@ -31,17 +24,17 @@ type reply struct {
 	waits []time.Duration
 }
 
-// session sends a provider's requests and prints what comes of them.
+// session sends a client's requests and prints what comes of them.
 type session struct {
 	Options
-	client provider
+	client idp.Client
 	print  *printer
 	// seq is the last ledger entry that was read.
 	seq int64
 	// ids are the SCIM ids of people by mail address, and of groups by name,
-	// which a provider keeps.
+	// which a client keeps.
 	ids, groupIDs map[string]string
-	// memberOf is the group by person into which the provider put it last.
+	// memberOf is the group by person into which the client put it last.
 	memberOf map[string]string
 }
 
@@ -56,20 +49,20 @@ const (
 
 // send sends one request, prints it with its answer, and shows what arrived
 // upstream when it was meant to change something.
-func (s *session) send(ctx context.Context, r request) (reply, error) {
+func (s *session) send(ctx context.Context, r idp.Request) (reply, error) {
 	got, err := s.exchange(ctx, r)
 	if err != nil {
 		return reply{}, err
 	}
 	s.print.exchange(r, got, true)
-	if r.method == http.MethodGet {
+	if r.Method == http.MethodGet {
 		return got, nil
 	}
 	return got, s.showUpstream(ctx)
 }
 
-// exchange sends a request until it has an answer, as the providers do.
-func (s *session) exchange(ctx context.Context, r request) (reply, error) {
+// exchange sends a request until it has an answer, as clients do.
+func (s *session) exchange(ctx context.Context, r idp.Request) (reply, error) {
 	var waits []time.Duration
 	for try := 1; ; try++ {
 		got, after, err := s.once(ctx, r)
@@ -87,25 +80,25 @@ func (s *session) exchange(ctx context.Context, r request) (reply, error) {
 }
 
 // once sends a request. after is the pause that the answer asks for.
-func (s *session) once(ctx context.Context, r request) (got reply, after time.Duration, err error) {
-	hr, err := http.NewRequestWithContext(ctx, r.method, s.BaseURL+r.path, bytes.NewReader(r.body))
+func (s *session) once(ctx context.Context, r idp.Request) (got reply, after time.Duration, err error) {
+	hr, err := http.NewRequestWithContext(ctx, r.Method, s.BaseURL+r.Path, bytes.NewReader(r.Body))
 	if err != nil {
 		return reply{}, 0, err
 	}
-	s.client.header(hr.Header)
-	if r.body == nil {
+	s.client.Header(hr.Header)
+	if r.Body == nil {
 		hr.Header.Del("Content-Type")
 	}
 	hr.Header.Set("Authorization", "Bearer "+s.Token)
 	start := time.Now()
 	resp, err := s.HTTP.Do(hr)
 	if err != nil {
-		return reply{}, 0, fmt.Errorf("%s %s: %w", r.method, r.path, err)
+		return reply{}, 0, fmt.Errorf("%s %s: %w", r.Method, r.Path, err)
 	}
 	defer resp.Body.Close()
 	body, err := readReply(resp.Body, maxReply)
 	if err != nil {
-		return reply{}, 0, fmt.Errorf("%s %s: reading the answer: %w", r.method, r.path, err)
+		return reply{}, 0, fmt.Errorf("%s %s: reading the answer: %w", r.Method, r.Path, err)
 	}
 	got = reply{status: resp.StatusCode, body: body, took: time.Since(start)}
 	if got.status == http.StatusTooManyRequests || got.status == http.StatusServiceUnavailable {
@@ -213,7 +206,7 @@ func (s *session) ask(ctx context.Context, method, path string, in any, read fun
 	return nil
 }
 
-// resource is what a provider keeps of a user or of a group.
+// resource is what a client keeps of a user or of a group.
 type resource struct {
 	ID string `json:"id"`
 }

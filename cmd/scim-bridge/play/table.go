@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/sharearefund/scim-bridge/cmd/scim-bridge/simulate/idp"
 )
 
 // pending is the state of a membership that somebody is invited to who has no
@@ -22,7 +24,7 @@ var legend = []struct{ state, text string }{
 
 // outcome prints the roles that people hold upstream, as the sandbox's state
 // has them.
-func (s *session) outcome(ctx context.Context, all []person) error {
+func (s *session) outcome(ctx context.Context, all []idp.Person) error {
 	if err := s.settle(ctx); err != nil {
 		return err
 	}
@@ -44,7 +46,7 @@ func (s *session) outcome(ctx context.Context, all []person) error {
 // table has a row for everybody, the greatest weight first, under a row of
 // headings, and a column for each organization that somebody is in. states are
 // those that occur.
-func (w *world) table(all []person, memberOf map[string]string) (rows [][]string, states map[string]bool) {
+func (w *world) table(all []idp.Person, memberOf map[string]string) (rows [][]string, states map[string]bool) {
 	type line struct {
 		cells  []string
 		weight int
@@ -57,9 +59,9 @@ func (w *world) table(all []person, memberOf map[string]string) (rows [][]string
 	states = map[string]bool{}
 	var lines []line
 	for _, p := range all {
-		l := line{cells: []string{p.mail, cmp.Or(memberOf[p.mail], "–")}}
+		l := line{cells: []string{p.Mail, cmp.Or(memberOf[p.Mail], "–")}}
 		for _, o := range orgs {
-			m, ok := w.holding(p.mail, o.ID)
+			m, ok := w.holding(p.Mail, o.ID)
 			if !ok {
 				l.cells = append(l.cells, "–")
 				continue

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/sharearefund/scim-bridge/cmd/scim-bridge/simulate/idp"
 )
 
 func TestTable(t *testing.T) {
@@ -22,9 +24,9 @@ func TestTable(t *testing.T) {
 			"dmitri@x": {RoleID: 3, OrganizationIDs: []int64{114}},
 		},
 	}
-	var all []person
+	var all []idp.Person
 	for _, mail := range []string{"bruno@x", "chiara@x", "ada@x", "dmitri@x", "élodie@x"} {
-		all = append(all, person{mail: mail})
+		all = append(all, idp.Person{Mail: mail})
 	}
 	rows, states := w.table(all, map[string]string{"ada@x": "Managers", "élodie@x": "Managers"})
 	var out bytes.Buffer

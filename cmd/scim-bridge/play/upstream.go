@@ -11,6 +11,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/sharearefund/scim-bridge/cmd/scim-bridge/simulate/idp"
 )
 
 const (
@@ -73,10 +75,10 @@ type role struct {
 
 // look reads the sandbox's state and keeps what concerns the given people:
 // however many others there are, they take no memory.
-func (s *session) look(ctx context.Context, all []person) (*world, error) {
+func (s *session) look(ctx context.Context, all []idp.Person) (*world, error) {
 	ours := map[string]bool{}
 	for _, p := range all {
-		ours[p.mail] = true
+		ours[p.Mail] = true
 	}
 	w := &world{accounts: map[string]record{}, invites: map[string]invite{}}
 	err := s.ask(ctx, http.MethodGet, "/_sandbox/state", nil, func(r io.Reader) error {

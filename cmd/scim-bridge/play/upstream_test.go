@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sharearefund/scim-bridge/cmd/scim-bridge/simulate/idp"
 	"github.com/sharearefund/scim-bridge/upstream"
 	"github.com/sharearefund/scim-bridge/upstream/sandbox"
 )
@@ -32,7 +33,7 @@ func TestSettle(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				start := time.Now()
 				var out bytes.Buffer
-				s := testSession(okta{}, &out, func(r *http.Request) (int, http.Header, string) {
+				s := testSession(client(idp.Okta), &out, func(r *http.Request) (int, http.Header, string) {
 					n := int64(min(time.Since(start), tt.last) / (400 * time.Millisecond))
 					if r.URL.RawQuery == fmt.Sprintf("after=%d", n) {
 						return 200, http.Header{}, `{"entries":[]}`
@@ -69,7 +70,7 @@ func TestLook(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer sb.Close()
-	s := testSession(okta{}, io.Discard, throughHandler(sb.Handler()))
+	s := testSession(client(idp.Okta), io.Discard, throughHandler(sb.Handler()))
 	client, err := upstream.New(upstream.Options{
 		BaseURL: s.SandboxURL, ClientID: "acme", ClientSecret: "acme-secret", Transport: s.HTTP.Transport,
 	})
@@ -78,13 +79,13 @@ func TestLook(t *testing.T) {
 	}
 	defer client.Close()
 	ada, bruno := people()[0], people()[1]
-	for _, p := range []person{ada, bruno} {
-		in := upstream.InviteUser{Email: strings.ToUpper(p.mail), FirstName: p.given, LastName: p.family, RoleID: 3}
+	for _, p := range []idp.Person{ada, bruno} {
+		in := upstream.InviteUser{Email: strings.ToUpper(p.Mail), FirstName: p.Given, LastName: p.Family, RoleID: 3}
 		if _, err := client.InviteUsers(t.Context(), []upstream.InviteUser{in}, []int64{114}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := s.control(t.Context(), http.MethodPost, "/_sandbox/accept", map[string]string{"email": ada.mail}, nil); err != nil {
+	if err := s.control(t.Context(), http.MethodPost, "/_sandbox/accept", map[string]string{"email": ada.Mail}, nil); err != nil {
 		t.Fatal(err)
 	}
 	w, err := s.look(t.Context(), people())
@@ -94,7 +95,7 @@ func TestLook(t *testing.T) {
 	if len(w.accounts) != 1 || len(w.invites) != 1 || len(w.organizations) != 3 || len(w.roles) != 5 {
 		t.Errorf("%d accounts, %d invites, %d organizations, %d roles; want 1, 1, 3, 5", len(w.accounts), len(w.invites), len(w.organizations), len(w.roles))
 	}
-	for mail, want := range map[string]membership{ada.mail: {114, 3, "active"}, bruno.mail: {114, 3, pending}} {
+	for mail, want := range map[string]membership{ada.Mail: {114, 3, "active"}, bruno.Mail: {114, 3, pending}} {
 		if got, ok := w.holding(mail, 114); !ok || got != want {
 			t.Errorf("%s holds %v, want %v", mail, got, want)
 		}
@@ -115,7 +116,7 @@ func TestLookRefuses(t *testing.T) {
 		{`{"accounts":[{"email":"a"}`, "unexpected EOF", 200},
 		{`no side door`, "answered 404 no side door", 404},
 	} {
-		s := testSession(okta{}, io.Discard, func(*http.Request) (int, http.Header, string) { return tt.status, http.Header{}, tt.body })
+		s := testSession(client(idp.Okta), io.Discard, func(*http.Request) (int, http.Header, string) { return tt.status, http.Header{}, tt.body })
 		if _, err := s.look(t.Context(), nil); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got %v, want %q", tt.body, err, tt.want)
 		}

@@ -1,0 +1,219 @@
+package simulate
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/sharearefund/scim-bridge/cmd/scim-bridge/simulate/idp"
+)
+
+// remove deletes what the client itself deletes: a group that is not pushed any
+// more, and, where the client deletes people, one of them.
+func (s *simulation) remove(ctx context.Context) error {
+	if all := s.pushed(); len(all) > 0 {
+		s.deleteGroup(ctx, all[len(all)-1])
+	}
+	all := s.created()
+	if !s.traits.DeletesUsers {
+		return skipf("%s never deletes users", s.client.Name())
+	}
+	return s.deletePerson(ctx, all[len(all)-1])
+}
+
+// deletePerson deletes a person, or disables it at a server that deletes
+// nobody: no client insists.
+func (s *simulation) deletePerson(ctx context.Context, p *person) error {
+	a := s.send(ctx, idp.Request{Method: http.MethodDelete, Path: s.userAt(p.id)})
+	if a.status == http.StatusMethodNotAllowed || a.status == http.StatusNotImplemented {
+		if _, err := s.activate(ctx, p, false); err != nil {
+			return err
+		}
+		return skipf("the server deletes no users: DELETE was answered %d, and %s disables them instead", a.status, s.client.Name())
+	}
+	p.gone = s.deleted(ctx, a)
+	return ctx.Err()
+}
+
+func (s *simulation) deleteGroup(ctx context.Context, g *group) {
+	g.gone = s.deleted(ctx, s.send(ctx, idp.Request{Method: http.MethodDelete, Path: s.groupAt(g.id)}))
+}
+
+// deleted takes the answer to a delete, reads the resource, and deletes it
+// again. It reports whether the resource is gone.
+func (s *simulation) deleted(ctx context.Context, a *answer) bool {
+	path := a.request.Path
+	if a.problem != "" || !s.expect(isDeleted, a.status == http.StatusNoContent, a, "%s", a.says()) {
+		return false
+	}
+	if a = s.send(ctx, idp.Request{Method: http.MethodGet, Path: path}); a.problem == "" {
+		s.expect(isGone, a.status == http.StatusNotFound, a, "after the delete: %s", a.says())
+	}
+	if a = s.send(ctx, idp.Request{Method: http.MethodDelete, Path: path}); a.problem == "" {
+		s.expect(isDeleted, a.status == http.StatusNotFound, a, "the second time: %s", a.says())
+	}
+	return true
+}
+
+// removalTries is how often the clean-up sends a delete that is answered 429 or
+// by a server error.
+const removalTries = 5
+
+// cleanUp removes what the run created, also when it was interrupted, and lists
+// what it could not remove.
+func (s *simulation) cleanUp(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpMost)
+	defer cancel()
+	const title = "what the run created is removed"
+	s.begin("clean-up", title)
+	began := s.Now()
+	if s.Keep {
+		s.keep()
+		s.end(skipf("it is kept, as was asked for"), 0)
+		return
+	}
+	type thing struct {
+		left   Left
+		remove func() string
+	}
+	var groups, people []thing
+	for _, g := range s.groups {
+		if g.tried && !g.gone {
+			groups = append(groups, thing{Left{"Group", g.Name, g.id, ""}, func() string { return s.removeGroup(ctx, g) }})
+		}
+	}
+	for _, p := range s.people {
+		if p.tried && !p.gone {
+			people = append(people, thing{Left{"User", p.Mail, p.id, ""}, func() string { return s.removePerson(ctx, p) }})
+		}
+	}
+	// People first: a group that nobody is in takes nothing from anybody, which
+	// servers may hold back.
+	for _, all := range [][]thing{people, groups} {
+		s.together(ctx, title, len(all), atOnce, func(i int, _ bool) bool {
+			all[i].left.Reason = all[i].remove()
+			return true
+		})
+		for _, t := range all {
+			if t.left.Reason == "" && ctx.Err() != nil {
+				t.left.Reason = "there was no time left"
+			}
+			if t.left.Reason != "" {
+				t.left.ID, t.left.Reason = s.clean(t.left.ID), s.clean(t.left.Reason)
+				s.report.Left = append(s.report.Left, t.left)
+			}
+		}
+	}
+	var err error
+	if n := len(s.report.Left); n > 0 {
+		err = skipf("%d of %d are still there", n, len(groups)+len(people))
+	}
+	s.end(err, s.Now().Sub(began))
+	if err != nil {
+		s.current.Verdict = OK // no fault of the server's: clients do not need to delete
+	}
+	s.tick(title, s.total-s.done)
+}
+
+// keep lists what is there.
+func (s *simulation) keep() {
+	const why = "kept, as was asked for"
+	for _, g := range s.groups {
+		if g.tried && !g.gone {
+			s.report.Left = append(s.report.Left, Left{"Group", g.Name, g.id, why})
+		}
+	}
+	for _, p := range s.people {
+		if p.tried && !p.gone {
+			s.report.Left = append(s.report.Left, Left{"User", p.Mail, p.id, why})
+		}
+	}
+}
+
+// removeGroup returns why a group is still there; "" when it is gone.
+func (s *simulation) removeGroup(ctx context.Context, g *group) string {
+	if g.id == "" {
+		id, why := s.search(ctx, s.client.FindGroup(g.Name), s.groupAt, "displayName", g.Name)
+		if g.id = id; id == "" {
+			return why
+		}
+	}
+	return s.removal(ctx, s.groupAt(g.id))
+}
+
+// removePerson returns why a person is still there; "" when it is gone. Where a
+// server does not delete, the person is disabled at least.
+func (s *simulation) removePerson(ctx context.Context, p *person) string {
+	if p.id == "" {
+		id, why := s.search(ctx, s.client.Find(p.Mail), s.userAt, "userName", p.Mail)
+		if p.id = id; id == "" {
+			return why
+		}
+	}
+	why := s.removal(ctx, s.userAt(p.id))
+	if why == "" {
+		return ""
+	}
+	var current []byte
+	if s.traits.ReadsBeforeStatus {
+		current = s.insist(ctx, idp.Request{Method: http.MethodGet, Path: s.userAt(p.id)}).body
+	}
+	r, err := s.client.SetActive(p.id, current, p.Person, false)
+	if err == nil && s.insist(ctx, r).success() {
+		return why + "; it is disabled instead"
+	}
+	return why + "; nor could it be disabled"
+}
+
+// search finds what a create may have made whose answer did not come or could
+// not be used: by name, and only when that is exactly the run's own. why is ""
+// when there is nothing.
+func (s *simulation) search(ctx context.Context, r idp.Request, at func(id string) string, attribute, name string) (id, why string) {
+	a := s.insist(ctx, r)
+	elements, isArray := a.object["Resources"].([]any)
+	switch {
+	case a.status == http.StatusNotFound || isArray && len(elements) == 0:
+		return "", ""
+	case !a.success() || !isArray:
+		return "", "whether it was created is not known: the look-up " + a.says()
+	}
+	for _, e := range elements {
+		if !strings.EqualFold(textOf(part(e, attribute)), name) {
+			continue
+		}
+		if id = textOf(part(e, "id")); s.usable(id) && strings.EqualFold(textOf(s.insist(ctx, idp.Request{Method: http.MethodGet, Path: at(id)}).object[attribute]), name) {
+			return id, ""
+		}
+		return "", "its id cannot be used, or leads to another one"
+	}
+	return "", ""
+}
+
+// removal deletes a resource; "" when it is gone.
+func (s *simulation) removal(ctx context.Context, path string) string {
+	a := s.insist(ctx, idp.Request{Method: http.MethodDelete, Path: path})
+	if a.success() || a.status == http.StatusNotFound || a.status == http.StatusGone {
+		return ""
+	}
+	return "DELETE " + a.says()
+}
+
+// insist sends a request until it is answered otherwise than 429 or 5xx.
+func (s *simulation) insist(ctx context.Context, r idp.Request) *answer {
+	var last *answer
+	for try := 1; ; try++ {
+		last = s.once(ctx, r)
+		busy := last.status == http.StatusTooManyRequests || last.status == http.StatusServiceUnavailable
+		if !busy || try == removalTries {
+			return last
+		}
+		_, played, asked := s.pause(last.header, 0)
+		if !asked {
+			played = min(5*time.Second, s.MaxWait)
+		}
+		if s.Wait(ctx, played) != nil {
+			return last
+		}
+	}
+}
