@@ -318,8 +318,10 @@ func (p *Policy) CheckNamed(before, after *scim.User) error {
 			was = e
 		}
 	}
+	// A deactivation goes before everything else that is said with it.
+	leaving := before != nil && (before.Active == nil || *before.Active) && after.Active != nil && !*after.Active
 	for _, org := range is.OrganizationIDs {
-		if !slices.Contains(p.Organizations, org) && !slices.Contains(was.OrganizationIDs, org) {
+		if !leaving && !slices.Contains(p.Organizations, org) && !slices.Contains(was.OrganizationIDs, org) {
 			return p.unknownOrganization(org)
 		}
 	}

@@ -279,7 +279,10 @@ func TestDesireOf(t *testing.T) {
 }
 
 func TestCheckNamed(t *testing.T) {
-	policy := &mapping.Policy{IdentityProviders: []int64{1, 2}}
+	policy := &mapping.Policy{IdentityProviders: []int64{1, 2}, Organizations: []int64{113, 114}}
+	in := func(active bool, orgs ...int64) *scim.User {
+		return &scim.User{Active: &active, Extensions: []any{&mapping.UserExtension{OrganizationIDs: orgs}}}
+	}
 	naming := func(id int64) *scim.User {
 		return &scim.User{Extensions: []any{&mapping.UserExtension{IdentityProviderID: &id}}}
 	}
@@ -294,6 +297,12 @@ func TestCheckNamed(t *testing.T) {
 		{name: "another one", policy: policy, after: naming(4), wantErr: "4 is not an enabled identity provider of Share A Refund (have 1, 2)"},
 		{name: "another one than before", policy: policy, before: naming(1), after: naming(4), wantErr: "identityProviderId"},
 		{name: "the same as before", policy: policy, before: naming(4), after: naming(4)},
+		{name: "an organization of the tenant", policy: policy, after: in(true, 113, 114)},
+		{name: "an organization of another", policy: policy, after: in(true, 113, 115), wantErr: "organizationIds: 115 is not an organization of this tenant (have 113, 114)"},
+		{name: "an organization of another for somebody inactive", policy: policy, before: in(false), after: in(false, 115), wantErr: "115"},
+		{name: "an organization of another at creation", policy: policy, after: in(false, 115), wantErr: "115"},
+		{name: "an organization of another with a deactivation", policy: policy, before: in(true), after: in(false, 115)},
+		{name: "an organization that was named before", policy: policy, before: in(false, 115), after: in(true, 115, 114)},
 		{name: "not known which there are", policy: &mapping.Policy{}, after: naming(4)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

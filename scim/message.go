@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -44,7 +45,7 @@ func ReadMembers(text jsontext.Value, where string, names ...string) (map[string
 	defer d.release()
 	d.prefix = where
 	if k := d.dec.PeekKind(); k != '{' {
-		return nil, BadRequest(TypeInvalidSyntax, "%smust be an object, found %s", where, kindName(k))
+		return nil, BadRequest(TypeInvalidSyntax, "%s: must be an object, found %s", strings.TrimSuffix(where, "."), kindName(k))
 	}
 	return d.fields(names)
 }

@@ -155,10 +155,10 @@ func TestWireMutations(t *testing.T) {
 			t.Run(c.Name, func(t *testing.T) {
 				t.Parallel()
 				want := c.play(t)
-				before := want.state(t, nil)
+				before := want.state(t)
 				ledger := len(want.Ledger())
 				res, _ := want.send(t, c.Fixture.Steps[c.Step].Request)
-				ref := wireReference{before: before, after: want.state(t, before), calls: want.calls(t, ledger), accepted: res.StatusCode < 300}
+				ref := wireReference{before: before, after: want.state(t), calls: want.calls(t, ledger), accepted: res.StatusCode < 300}
 				var run *wireRun
 				for _, m := range mutants {
 					if run == nil {
@@ -201,7 +201,7 @@ func (c wireCase) play(t *testing.T) *wireRun {
 		}
 	}
 	// Lists show what others did upstream once it was seen.
-	for _, id := range r.state(t, nil).users() {
+	for _, id := range r.state(t).users() {
 		r.send(t, wireRequest{Method: http.MethodGet, Target: "/Users/" + id})
 	}
 	return r
@@ -238,9 +238,9 @@ func (c wireCase) try(t *testing.T, run *wireRun, m wireMutant, ref wireReferenc
 	step := c.Fixture.Steps[c.Step]
 	req := step.Request
 	req.Body = m.Body
-	before, ledger := run.state(t, nil), len(run.Ledger())
+	before, ledger := run.state(t), len(run.Ledger())
 	res, _ := run.send(t, req)
-	after, calls := run.state(t, before), run.calls(t, ledger)
+	after, calls := run.state(t), run.calls(t, ledger)
 	fail := func(format string, args ...any) {
 		t.Helper()
 		t.Errorf("%s: %s\nsent     %s\nanswered %d %s", m, fmt.Sprintf(format, args...), m.Body, res.StatusCode, res.Text)
@@ -258,7 +258,7 @@ func (c wireCase) try(t *testing.T, run *wireRun, m wireMutant, ref wireReferenc
 		return false
 	}
 	if strings.HasPrefix(req.Target, "/Bulk") {
-		for _, s := range ref.judgeBulk(res.Text, calls, c.Fixture.Policy) {
+		for _, s := range ref.judgeBulk(m.Body, res.Text, calls, c.Fixture.Policy) {
 			fail("%s", s)
 		}
 	} else if ref.accepted {

@@ -15,6 +15,8 @@ import (
 // to be wrong with the request.
 type Store interface {
 	Reader
+	Findings
+	RequestLog
 
 	// Update runs fn in one transaction: all of it commits durably before
 	// Update returns nil, or none of it happens. SQLite groups concurrent

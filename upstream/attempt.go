@@ -37,6 +37,7 @@ func (c *Client) attempt(ctx context.Context, r *route, req *request, token Secr
 	if err != nil {
 		return c.refused(r, errBreakerOpen, c.breaker.openFor)
 	}
+	attempted(ctx)
 	start := time.Now()
 	status, failure := c.roundTrip(ctx, r, req, token)
 	call := Call{Operation: r.operation, Status: status, Duration: time.Since(start), Attempt: n}

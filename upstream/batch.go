@@ -52,7 +52,7 @@ func (s *shipment) deliver(ctx context.Context, people []*guest, first bool) []l
 		users[i] = g.user
 	}
 	s.stats.Calls++
-	results, err := s.client.inviteUsers(ctx, users, s.orgIDs, first)
+	results, err := s.client.inviteUsers(withCountsOf(ctx, people), users, s.orgIDs, first)
 	if first {
 		s.stats.Err = err
 	}
@@ -124,16 +124,18 @@ func (s *shipment) resolve(ctx context.Context, unclear []lost) {
 // reading when everybody is found. With an error it gives what it found until then.
 func (s *shipment) pending(ctx context.Context, people []lost) (map[string]*Invite, error) {
 	wanted := make(map[string]bool, len(people))
+	guests := make([]*guest, len(people))
 	queries := []ListInvitesQuery{{State: InvitePending, OrganizationID: s.orgIDs[0]}}
 	if len(people) <= fewPeople {
 		queries = nil
 	}
-	for _, l := range people {
-		wanted[l.email] = true
+	for i, l := range people {
+		wanted[l.email], guests[i] = true, l.guest
 		if len(people) <= fewPeople {
 			queries = append(queries, ListInvitesQuery{State: InvitePending, OrganizationID: s.orgIDs[0], Email: l.user.Email})
 		}
 	}
+	ctx = withCountsOf(ctx, guests)
 	found := make(map[string]*Invite, len(people))
 	for _, q := range queries {
 		for invite, err := range s.client.ListInvites(ctx, q) {

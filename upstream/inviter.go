@@ -63,6 +63,7 @@ type guest struct {
 	user    InviteUser
 	email   string // folded
 	outcome chan outcome
+	counts  counts // of the caller
 }
 
 type outcome struct {
@@ -116,7 +117,7 @@ func (i *Inviter) Invite(ctx context.Context, u InviteUser, orgIDs []int64) (Inv
 	if err := i.pausedBeyond(ctx); err != nil {
 		return InviteResult{}, err
 	}
-	g := &guest{user: u, email: fold(u.Email), outcome: make(chan outcome, 1)}
+	g := &guest{user: u, email: fold(u.Email), outcome: make(chan outcome, 1), counts: countsOf(ctx)}
 	b, err := i.join(g, orgIDs)
 	if err != nil {
 		return InviteResult{}, err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -18,23 +19,29 @@ const followEvery = time.Second
 
 func (c *cli) eventsCommand() *cobra.Command {
 	var q store.EventQuery
-	var follow, asJSON bool
+	v := eventsView{c: c}
 	cmd := &cobra.Command{
 		Use: "events", Short: "Show what happened: every change, and every refusal", Args: noArgs,
 		Long: `Show the audit trail: one event for every change that was acknowledged, committed
 together with it, and one for every request that was refused or failed. The
-newest come last.`,
+newest come last.
+
+With --requests, show the requests of the provisioning clients instead, look-ups
+included. What they said is not kept: pseudonyms such as p-7f3kq2m9x4ab stand for
+names, addresses and other values, and are always the same for a value. --user
+finds a person or a group by a SCIM id, user name, e-mail address or group name.`,
 		Example: `  scim-bridge events --limit 20
   scim-bridge events --follow --tenant acme
   scim-bridge events --failed --json | jq .detail
-  scim-bridge events --person 5f0c0d6e-…`,
+  scim-bridge events --person 5f0c0d6e-…
+  scim-bridge events --requests --user ada@example.com
+  scim-bridge events --requests --failed --follow`,
 		RunE: does(func(cmd *cobra.Command, _ []string) error {
 			if q.Limit < 1 || q.Limit > 10_000 {
 				return usagef("--limit %d: want 1 to 10000", q.Limit)
 			}
-			show := c.showEvent
-			if asJSON {
-				show = c.showEventJSON
+			if q.ResourceID != "" && v.user != "" {
+				return usagef("--person and --user exclude each other: --user takes a SCIM id too")
 			}
 			return c.withOffice(cmd.Context(), func(o *office) error {
 				if q.Tenant != "" {
@@ -44,21 +51,35 @@ newest come last.`,
 						return err
 					}
 				}
-				return showEvents(cmd.Context(), o.store, q, follow, show)
+				v.o = o
+				if v.requests {
+					return v.showRequests(cmd.Context(), q)
+				}
+				return v.showEvents(cmd.Context(), q)
 			})
 		}),
 	}
 	f := cmd.Flags()
-	f.BoolVarP(&follow, "follow", "F", false, "go on showing new ones until interrupted")
+	f.BoolVar(&v.requests, "requests", false, "the requests of provisioning clients instead")
+	f.BoolVarP(&v.follow, "follow", "F", false, "go on showing new ones until interrupted")
 	f.StringVar(&q.Tenant, "tenant", "", "only those of the tenant `SLUG`")
 	f.BoolVar(&q.Failed, "failed", false, "only refusals and failures")
+	f.StringVar(&v.user, "user", "", "only those of the person or group with this `NAME`, e-mail address or SCIM id")
 	f.StringVar(&q.ResourceID, "person", "", "only those of the person with this SCIM `ID`")
 	f.StringVar(&q.RequestID, "request", "", "only those of the request with this `ID`")
 	f.IntVar(&q.Limit, "limit", 50, "at most this `NUMBER`, the newest")
-	f.BoolVar(&asJSON, "json", false, "one JSON object a line")
+	f.BoolVar(&v.json, "json", false, "one JSON object a line")
 	_ = cmd.RegisterFlagCompletionFunc("tenant", c.completeSlug)
 	c.configFlag(cmd)
 	return cmd
+}
+
+// eventsView is one run of the events command.
+type eventsView struct {
+	c                      *cli
+	o                      *office
+	requests, follow, json bool
+	user                   string
 }
 
 // knownTenant refuses a slug that neither a tenant nor an event has.
@@ -71,43 +92,94 @@ func (c *cli) knownTenant(ctx context.Context, o *office, slug string) error {
 	return err
 }
 
-func showEvents(ctx context.Context, s store.Store, q store.EventQuery, follow bool, show func(*store.Event) error) error {
-	newest := q
-	newest.Newest = true
-	past, err := s.Events(ctx, newest)
+func (v *eventsView) showEvents(ctx context.Context, q store.EventQuery) error {
+	show := v.c.showEvent
+	if v.json {
+		show = v.c.showEventJSON
+	}
+	return follow(ctx, v.follow, q.Limit, func(e *store.Event) int64 { return e.Seq }, func(after int64, newest bool) ([]*store.Event, error) {
+		queries, err := v.eventQueries(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		var all []*store.Event
+		for _, of := range queries {
+			of.After, of.Newest = after, newest
+			found, err := v.o.store.Events(ctx, of)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, found...)
+		}
+		return all, nil
+	}, show)
+}
+
+// eventQueries are q, or one for each of those whom --user means now: whoever
+// follows may wait for somebody new.
+func (v *eventsView) eventQueries(ctx context.Context, q store.EventQuery) ([]store.EventQuery, error) {
+	if v.user == "" {
+		return []store.EventQuery{q}, nil
+	}
+	found, err := v.o.subjects(ctx, q.Tenant, v.user)
+	if err != nil {
+		return nil, err
+	}
+	var queries []store.EventQuery
+	for _, s := range found {
+		for _, id := range s.ids {
+			of := q
+			of.Tenant, of.ResourceID = s.tenant, id
+			queries = append(queries, of)
+		}
+	}
+	if len(queries) == 0 && !v.follow {
+		return nil, fmt.Errorf("no person or group %q is known (looked for a SCIM id, user name, e-mail address and group name)", v.user)
+	}
+	return queries, nil
+}
+
+// follow shows the newest limit of what read finds, oldest first, and, when on,
+// what comes after it until ctx is done. read may find more than limit, in any
+// order, as long as the nearest to after, or the newest, are among it.
+func follow[T any](ctx context.Context, on bool, limit int, seq func(T) int64, read func(after int64, newest bool) ([]T, error), show func(T) error) error {
+	found, err := read(0, true)
 	if err != nil {
 		return err
 	}
-	slices.Reverse(past)
-	for _, e := range past {
-		q.After = max(q.After, e.Seq)
-		if err := show(e); err != nil {
-			return err
-		}
-	}
+	bySeq := func(a, b T) int { return cmp.Compare(seq(a), seq(b)) }
+	slices.SortFunc(found, bySeq)
+	found = found[max(0, len(found)-limit):]
 	tick := time.NewTicker(followEvery)
 	defer tick.Stop()
-	for follow {
-		more, err := s.Events(ctx, q)
-		if err != nil && ctx.Err() == nil {
-			return err
-		}
-		for _, e := range more {
-			q.After = e.Seq
-			if err := show(e); err != nil {
+	var after int64
+	for {
+		for _, row := range found {
+			after = seq(row)
+			if err := show(row); err != nil {
 				return err
 			}
 		}
-		if len(more) == q.Limit {
-			continue
-		}
-		select {
-		case <-ctx.Done():
+		if !on {
 			return nil
-		case <-tick.C:
 		}
+		if len(found) < limit {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-tick.C:
+			}
+		}
+		found, err = read(after, false)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return err
+		}
+		slices.SortFunc(found, bySeq)
+		found = found[:min(limit, len(found))]
 	}
-	return nil
 }
 
 // showEvent prints an event on one line.

@@ -132,12 +132,21 @@ func oneLine(err error) string { return strings.Join(strings.Fields(err.Error())
 // bridgeOptions are those of a process with these settings.
 func (o *office) bridgeOptions() (bridge.Options, error) {
 	s := o.settings
+	names, err := pseudonyms(s.Secrets)
+	if err != nil {
+		return bridge.Options{}, err
+	}
+	cursors, err := cursorKey(s.Secrets.Key)
+	if err != nil {
+		return bridge.Options{}, err
+	}
 	opts := bridge.Options{
 		Store: o.store, StoreKind: storeKind(s.Store.URL), OpenSecret: o.seal.Open,
 		PublicURL: s.PublicURL.String(), TrustedProxies: s.TrustedProxies, MaxBody: s.Limits.BodyBytes,
 		RequestTimeout: s.Limits.RequestTimeout, FailedAuthPerMinute: s.Limits.FailedAuthPerMinute,
 		RateLimit: s.Limits.RateLimit, RateBurst: s.Limits.RateBurst,
-		DirectoryInterval: s.Directory.Interval, Version: version(), Logger: o.log,
+		DirectoryInterval: s.Directory.Interval, Version: version(), Logger: o.log, CursorKey: cursors,
+		RequestLog: &bridge.RequestLogOptions{Pseudonyms: names, Keep: s.Requests.Keep, MaxRows: s.Requests.MaxRows},
 	}
 	if s.Redis.URL != "" {
 		hash, err := cacheKey(s.Secrets.Key)

@@ -26,7 +26,7 @@ Look:      scim-bridge events --follow`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%s", err) })
 	root.PersistentFlags().SortFlags = false
 	group(root,
-		c.demoCommand(), c.serveCommand(), c.sandboxCommand(),
+		c.demoCommand(), c.serveCommand(), c.sandboxCommand(), c.simulateCommand(), c.doctorCommand(),
 		c.tenantCommand(), c.tokenCommand(), c.personCommand(),
 		c.eventsCommand(), c.jobsCommand(), c.reconcileCommand(), c.rebuildCommand(), c.backupCommand(), c.versionCommand())
 	return root

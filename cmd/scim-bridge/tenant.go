@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sharearefund/scim-bridge/provision/lint"
 	"github.com/sharearefund/scim-bridge/provision/tenantconfig"
 	"github.com/sharearefund/scim-bridge/store"
 )
@@ -32,16 +33,16 @@ func (c *cli) tenantList() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "list", Short: "List tenants", Args: noArgs,
-		Long:    "List every tenant with its organizations and the state of its directory.",
+		Long:    "List every tenant with its organizations, how many findings it has (see tenant\nshow) and the state of its directory.",
 		Example: "  scim-bridge tenant list\n  scim-bridge tenant list --json | jq -r .slug",
 		RunE: does(func(cmd *cobra.Command, _ []string) error {
-			return c.withOffice(cmd.Context(), func(o *office) error {
+			return c.withFindings(cmd.Context(), func(o *office, find finder) error {
 				ctx := cmd.Context()
 				all, err := o.store.Tenants(ctx)
 				if err != nil {
 					return err
 				}
-				t := c.table("SLUG", "NAME", "ORGANIZATIONS", "PEOPLE", "DIRECTORY")
+				t := c.table("SLUG", "NAME", "ORGANIZATIONS", "PEOPLE", "FINDINGS", "DIRECTORY")
 				for _, row := range all {
 					config, err := tenantconfig.FromStore(row, nil)
 					if err != nil {
@@ -57,7 +58,11 @@ func (c *cli) tenantList() *cobra.Command {
 					if err != nil {
 						return err
 					}
-					t.row(row.Slug, row.Name, joinInts(row.Organizations), fmt.Sprint(people), directory)
+					found, err := find(ctx, row.Slug)
+					if err != nil {
+						return err
+					}
+					t.row(row.Slug, row.Name, joinInts(row.Organizations), fmt.Sprint(people), counted(found), directory)
 				}
 				if asJSON {
 					return nil
@@ -91,12 +96,17 @@ func tenantState(ctx context.Context, s store.Store, slug string) (people int, d
 }
 
 func (c *cli) tenantShow() *cobra.Command {
+	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "show SLUG", Short: "Show a tenant's configuration", Args: oneArg("the tenant's SLUG"),
-		Long:    "Show a tenant's configuration as JSON, without its secrets, and when it was\nchanged.",
-		Example: "  scim-bridge tenant show acme",
+		Use: "show SLUG", Short: "Show a tenant's configuration and what is to be corrected", Args: oneArg("the tenant's SLUG"),
+		Long: `Show a tenant's configuration without its secrets, when it was changed, and the
+findings: what an administrator should correct, in the identity provider, in
+tenant.yaml or by a command, with the place to click. They come from what the
+identity provider really sends and from what is stored, hold no names or
+addresses, and go when their reason does.`,
+		Example: "  scim-bridge tenant show acme\n  scim-bridge tenant show acme --json | jq '.findings[].code'",
 		RunE: does(func(cmd *cobra.Command, args []string) error {
-			return c.withOffice(cmd.Context(), func(o *office) error {
+			return c.withFindings(cmd.Context(), func(o *office, find finder) error {
 				row, err := o.tenant(cmd.Context(), args[0])
 				if err != nil {
 					return err
@@ -109,20 +119,35 @@ func (c *cli) tenantShow() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return c.printIndented(struct {
-					*tenantconfig.Config
-					Version   int64     `json:"version"`
-					CreatedAt time.Time `json:"created_at"`
-					UpdatedAt time.Time `json:"updated_at"`
-					People    int       `json:"people"`
-					Directory string    `json:"directory"`
-				}{config, row.Version, row.CreatedAt, row.UpdatedAt, people, directory})
+				found, err := find(cmd.Context(), row.Slug)
+				if err != nil {
+					return err
+				}
+				shown := tenantShown{config, row.Version, row.CreatedAt, row.UpdatedAt, people, directory}
+				if asJSON {
+					return c.printIndented(struct {
+						tenantShown
+						Findings []lint.Report `json:"findings"`
+					}{shown, found})
+				}
+				return c.printTenant(shown, found)
 			})
 		}),
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print it as JSON")
 	c.configFlag(cmd)
 	c.completeTenants(cmd)
 	return cmd
+}
+
+// tenantShown is what is shown of a tenant beside its findings.
+type tenantShown struct {
+	*tenantconfig.Config
+	Version   int64     `json:"version"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+	People    int       `json:"people"`
+	Directory string    `json:"directory"`
 }
 
 func (c *cli) tenantDelete() *cobra.Command {

@@ -3,6 +3,7 @@ package filter
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -41,25 +42,38 @@ func genFilter(t *rapid.T, depth int) string {
 	}
 }
 
-func TestAgreesWithFilterParser(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		in := genFilter(t, 4)
-		want, err := ast.ParseFilterNumber([]byte(in))
-		if err != nil {
-			t.Skipf("the library refuses %q: %v", in, err)
+func TestAgreesWithFilterParser(t *testing.T) { rapid.Check(t, agreesWithFilterParser) }
+
+// FuzzAgreesWithFilterParser is the same, steered by coverage.
+func FuzzAgreesWithFilterParser(f *testing.F) {
+	for seed := range uint64(8) { // rapid draws from the bytes, and needs enough of them
+		random := rand.New(rand.NewPCG(seed, 0))
+		draws := make([]byte, 2<<10)
+		for i := range draws {
+			draws[i] = byte(random.Uint32())
 		}
-		got, err := Parse(in, Options{})
-		if err != nil {
-			t.Fatalf("%q: %v", in, err)
-		}
-		if d := cmp.Diff(normalize(want), normalize(got)); d != "" {
-			t.Fatalf("%q (-library +ours):\n%s", in, d)
-		}
-		again, err := Parse(String(got), Options{})
-		if err != nil || !cmp.Equal(got, again) {
-			t.Fatalf("%q printed as %q: %v", in, String(got), err)
-		}
-	})
+		f.Add(draws)
+	}
+	f.Fuzz(rapid.MakeFuzz(agreesWithFilterParser))
+}
+
+func agreesWithFilterParser(t *rapid.T) {
+	in := genFilter(t, 4)
+	want, err := ast.ParseFilterNumber([]byte(in))
+	if err != nil {
+		t.Skipf("the library refuses %q: %v", in, err)
+	}
+	got, err := Parse(in, Options{})
+	if err != nil {
+		t.Fatalf("%q: %v", in, err)
+	}
+	if d := cmp.Diff(normalize(want), normalize(got)); d != "" {
+		t.Fatalf("%q (-library +ours):\n%s", in, d)
+	}
+	again, err := Parse(String(got), Options{})
+	if err != nil || !cmp.Equal(got, again) {
+		t.Fatalf("%q printed as %q: %v", in, String(got), err)
+	}
 }
 
 // normalize makes the library's number types one.

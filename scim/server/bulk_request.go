@@ -20,6 +20,9 @@ type bulkRequest struct {
 	// creators are the indexes of the operations that create something, by
 	// bulkId.
 	creators map[string]int
+	// doubled are the bulkIds of several such operations: what refers to one of
+	// them says nothing.
+	doubled map[string]bool
 }
 
 // bulkOperation is one operation, and what became of it.
@@ -92,18 +95,10 @@ func readBulk(body []byte) (*bulkRequest, error) {
 		return nil, &scim.Error{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf(
 			"the request has %d operations, at most %d are accepted: send them in several requests", len(list), maxBulkOperations)}
 	}
-	taken := map[string]int{}
 	for i, text := range list {
 		o, err := readBulkOperation(text, i)
 		if err != nil {
 			return nil, err
-		}
-		if o.bulkID != "" {
-			if first, ok := taken[o.bulkID]; ok {
-				return nil, scim.BadRequest(scim.TypeInvalidValue,
-					"Operations[%d].bulkId: %q is that of Operations[%d]; give each operation one of its own (RFC 7644 §3.7)", i, clip(o.bulkID), first)
-			}
-			taken[o.bulkID] = i
 		}
 		q.operations = append(q.operations, o)
 	}

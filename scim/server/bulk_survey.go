@@ -36,10 +36,13 @@ func (k keyring) of(what, value string) int {
 // survey finds what the operations refer to and what they have in common, and
 // refuses those that refer to nothing. It returns the number of keys.
 func (q *bulkRequest) survey() (keys int, err error) {
-	q.creators = map[string]int{}
+	q.creators, q.doubled = map[string]int{}, map[string]bool{}
 	addressed := map[string]bool{}
 	for i, o := range q.operations {
 		if o.method == http.MethodPost && o.bulkID != "" {
+			if _, taken := q.creators[o.bulkID]; taken {
+				q.doubled[o.bulkID] = true
+			}
 			q.creators[o.bulkID] = i
 		}
 		if o.refusal == nil && o.id != "" {
@@ -71,6 +74,10 @@ func (q *bulkRequest) need(o *bulkOperation, bulkID string) {
 	i, ok := q.creators[bulkID]
 	if !ok {
 		o.refuse(scim.BadRequest(scim.TypeInvalidValue, "the operation refers to the bulkId %q, which no POST of this request has", clip(bulkID)))
+		return
+	}
+	if q.doubled[bulkID] {
+		o.refuse(scim.BadRequest(scim.TypeInvalidValue, "the operation refers to the bulkId %q, which several operations of this request have: give each one of its own (RFC 7644 §3.7)", clip(bulkID)))
 		return
 	}
 	o.needs = append(o.needs, i)

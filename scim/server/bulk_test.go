@@ -70,8 +70,8 @@ func TestBulkRequestRefused(t *testing.T) {
 		{"null Operations", `{"Operations":null}`, 400, "invalidSyntax", []string{"Operations: missing"}},
 		{"an object of Operations", `{"Operations":` + del + `}`, 400, "invalidSyntax", []string{"Operations", "array", "object"}},
 		{"Operations twice", `{"Operations":[` + del + `],"operations":[]}`, 400, "invalidSyntax", []string{"Operations", "twice"}},
-		{"a string among Operations", `{"Operations":[` + del + `,"x"]}`, 400, "invalidSyntax", []string{"Operations[1].", "object", "string"}},
-		{"a null among Operations", `{"Operations":[` + del + `,null]}`, 400, "invalidSyntax", []string{"Operations[1].", "null"}},
+		{"a string among Operations", `{"Operations":[` + del + `,"x"]}`, 400, "invalidSyntax", []string{"Operations[1]", "object", "string"}},
+		{"a null among Operations", `{"Operations":[` + del + `,null]}`, 400, "invalidSyntax", []string{"Operations[1]", "null"}},
 		{"method twice", `{"Operations":[{"method":"DELETE","Method":"PUT","path":"/Users/user-1"}]}`, 400, "invalidSyntax", []string{"Operations[0].method", "twice"}},
 		{"a duplicate in data", bulkBody("", del, post("/Users", "a", `{"userName":"a","userName":"b"}`)), 400, "invalidSyntax", []string{"userName", "twice"}},
 		{"trailing text", bulkBody("", del) + "x", 400, "invalidSyntax", nil},
@@ -79,7 +79,6 @@ func TestBulkRequestRefused(t *testing.T) {
 		{"invalid UTF-8", bulkBody("", del, post("/Users", "a", "{\"userName\":\"\xff\"}")), 400, "invalidSyntax", []string{"UTF-8"}},
 		{"a half surrogate", bulkBody("", del, post("/Users", "a", `{"userName":"\ud800"}`)), 400, "invalidSyntax", nil},
 		{"depth", bulkBody("", del, post("/Users", "a", `{"userName":"a","x":`+strings.Repeat("[", 40)+strings.Repeat("]", 40)+`}`)), 400, "invalidSyntax", []string{"deep"}},
-		{"a bulkId twice", bulkBody("", del, post("/Users", "a", userBody("a")), post("/Users", "a", userBody("b"))), 400, "invalidValue", []string{"Operations[2].bulkId", `"a"`, "Operations[1]"}},
 		{"failOnErrors of -1", bulkBody(`"failOnErrors":-1,`, del), 400, "invalidValue", []string{"failOnErrors"}},
 		{"failOnErrors of 1.5", bulkBody(`"failOnErrors":1.5,`, del), 400, "invalidValue", []string{"failOnErrors"}},
 		{"failOnErrors of 1e2", bulkBody(`"failOnErrors":1e2,`, del), 400, "invalidValue", []string{"failOnErrors"}},
@@ -230,6 +229,8 @@ func TestBulkReferences(t *testing.T) {
 		{"to what failed", []string{user("a", ""), post("/Groups", "g", groupBody("G", "bulkId:a")), on("DELETE", "/Groups/bulkId:g", ""), user("b", "b")}, "400 409 409 201", nil, "userName"},
 		{"to what failed, later", []string{post("/Groups", "g", groupBody("G", "bulkId:a")), user("a", "")}, "409 400", nil, `bulkId "a", and operation 2, which has it, failed with 400`},
 		{"to what nobody has", []string{post("/Groups", "g", groupBody("G", "bulkId:z")), post("/Groups", "h", groupBody("H", "bulkId:g"))}, "400 409", nil, `"z"`},
+		{"to one of two", []string{user("a", "a"), user("a", "b"), post("/Groups", "g", groupBody("G", "bulkId:a")), on("DELETE", "/Users/bulkId:a", "")}, "201 201 400 400", nil, "several operations"},
+		{"beside one of two", []string{post("/Groups", "g", groupBody("G")), post("/Groups", "g", groupBody("H"))}, "201 201", nil, ""},
 		{"to itself", []string{user("a", "a", manager("a")), user("b", "b")}, "409 201", nil, "to itself"},
 		{"in a circle", []string{user("a", "a", manager("b")), user("b", "b", manager("c")), user("c", "c", manager("a")), user("d", "d", manager("a")), user("e", "e")}, "409 409 409 409 201", nil, "PATCH"},
 		{"from a circle to another", []string{user("a", "a", manager("a")), user("b", "b", manager("a")), user("c", "c", manager("c"), `"title":"bulkId:b"`)}, "409 409 409", nil, `"a" refer`},
@@ -283,6 +284,7 @@ func TestBulkFailOnErrors(t *testing.T) {
 		{2, "gtgbgt", "201 409 201 400"},
 		{2, "ggg", "201 201 201"},
 		{3, "bbgb", "400 400 201 400"},
+		{2, "ttb", "409 409"}, // the second waits for the first, and the third for both
 		{9, "btbt", "400 409 400 409"},
 	} {
 		t.Run(fmt.Sprint(tt.limit, tt.kinds), func(t *testing.T) {

@@ -58,8 +58,9 @@ type Options struct {
 	// not block. nil: nobody is told.
 	Evidence func(ctx context.Context, credential string, d scim.Dialect)
 	// Begin may put something into the context of a request that Observe will
-	// look at. It is called when the request was received, and must not block.
-	// nil: the context is left as it is.
+	// look at. It is called when the request was received, and for every
+	// operation of a bulk request, and must not block. nil: the context is left as
+	// it is.
 	Begin func(context.Context) context.Context
 	// Observe is called once for every request, after it was answered, and for
 	// every operation of a bulk request; ctx is the request's, and may have

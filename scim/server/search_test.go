@@ -285,7 +285,7 @@ func TestCursorUnderChanges(t *testing.T) {
 		seen := map[string]int{}
 		for cursor, more := "", true; more; {
 			got := r.find(outer, "GET", fmt.Sprintf("/scim/v2/Users?count=%d&cursor=%s%s", rapid.IntRange(1, 4).Draw(t, "count"), cursor, sort), "")
-			for _, id := range strings.Fields(got.ids) {
+			for id := range strings.FieldsSeq(got.ids) {
 				seen[id]++
 			}
 			cursor, more = got.next, got.next != ""

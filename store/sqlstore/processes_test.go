@@ -280,7 +280,7 @@ func TestProcessesMigrateTogether(t *testing.T) {
 		all.Wait()
 		db := migrationDB(t, url)
 		var versions int
-		if err := db.QueryRow(`SELECT count(*) FROM schema_version WHERE version_id > 0`).Scan(&versions); err != nil || versions != 2 {
+		if err := db.QueryRow(`SELECT count(*) FROM schema_version WHERE version_id > 0`).Scan(&versions); err != nil || versions != 4 {
 			t.Fatalf("%d versions noted, %v", versions, err)
 		}
 	})

@@ -161,7 +161,7 @@ func claimOf(base string) string {
 var tenantTables = []string{
 	"person_emails", "person_invites", "person_ids", "persons", "person_counts", "intents", "leases", "jobs",
 	"directories", "group_members", "groups", "role_work", "role_work_given", "guard_entries", "guards", "firsts",
-	"credentials", "tenant_organizations",
+	"credentials", "tenant_organizations", "findings", "requests", "request_subjects",
 }
 
 func (t *tx) DeleteTenant(slug string) error {

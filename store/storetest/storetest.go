@@ -42,7 +42,7 @@ func Run(t *testing.T, o Opts) {
 		{"updates", updateCases}, {"leases", leaseCases}, {"jobs", jobCases},
 		{"tenants", tenantCases}, {"events", eventCases}, {"counters", counterCases},
 		{"groups", groupCases}, {"members", memberCases}, {"role work", roleWorkCases}, {"guards", guardCases},
-		{"isolation", isolationCases},
+		{"findings", findingCases}, {"requests", requestCases}, {"isolation", isolationCases},
 	} {
 		t.Run(topic.name, func(t *testing.T) {
 			for _, c := range topic.cases {

@@ -11,11 +11,13 @@ import (
 )
 
 // authenticator answers whose token a request carries, in the words of SCIM.
-func authenticator(creds *credentials.Service, limits *rates) func(*http.Request) (server.Identity, error) {
+// limited hears of those above the limit.
+func authenticator(creds *credentials.Service, limits *rates, limited func(tenant, credential string)) func(*http.Request) (server.Identity, error) {
 	return func(r *http.Request) (server.Identity, error) {
 		c, err := creds.Authenticate(r.Context(), r.Header["Authorization"]...)
 		if err == nil {
 			if wait := limits.take(c.ID); wait > 0 {
+				limited(c.Tenant, c.ID)
 				return server.Identity{}, scim.TooManyRequests(wait, "this credential sends more requests than the bridge's limits.rate_limit allows: send the request again later")
 			}
 			return server.Identity{Tenant: c.Tenant, Credential: c.ID, Client: c.Client, Evidence: c.Evidence}, nil

@@ -21,6 +21,8 @@ import (
 	"github.com/sharearefund/scim-bridge/mapping"
 	"github.com/sharearefund/scim-bridge/provision"
 	"github.com/sharearefund/scim-bridge/provision/credentials"
+	"github.com/sharearefund/scim-bridge/provision/lint"
+	"github.com/sharearefund/scim-bridge/provision/requestlog"
 	"github.com/sharearefund/scim-bridge/scim"
 	"github.com/sharearefund/scim-bridge/scim/server"
 	"github.com/sharearefund/scim-bridge/store"
@@ -50,8 +52,12 @@ type Options struct {
 	// RateBurst (< 1: 1) at once; above that they are 429. 0: no limit.
 	RateLimit float64
 	RateBurst int
+	// CursorKey seals the cursors of lists, 32 bytes; nil: random.
+	CursorKey []byte
 	// DirectoryInterval is the time between two scans. 0: 5 minutes.
 	DirectoryInterval time.Duration
+	// RequestLog keeps a log of requests in the store. nil: there is none.
+	RequestLog *RequestLogOptions
 	// AllowShortTokens accepts tokens of any shape: the demo's, on loopback.
 	AllowShortTokens bool
 	// Replica names this process among those of one database. "": random.
@@ -70,6 +76,7 @@ type Options struct {
 type Bridge struct {
 	Service     *provision.Service
 	Credentials *credentials.Service
+	Linter      *lint.Linter
 
 	store                store.Store
 	cache                cache.Cache
@@ -79,6 +86,7 @@ type Bridge struct {
 	metrics              *metrics
 	health               *health
 	failures             *failures
+	requests             *requestlog.Log // nil: requests are not logged
 	requestTimeout       time.Duration
 	version              string
 	now                  func() time.Time
@@ -139,25 +147,35 @@ func (b *Bridge) wire(o Options) error {
 	if err != nil {
 		return err
 	}
+	if err = b.openLinter(o, codec); err != nil {
+		return err
+	}
 	b.failures = &failures{
 		queue: make(chan server.FailedRequest, failureQueue), record: b.Service.RecordFailure, dropped: b.metrics.eventsDropped.Inc,
+	}
+	if err = b.openRequestLog(o); err != nil {
+		return err
 	}
 	resources, err := catalogue(b.Service)
 	if err != nil {
 		return err
 	}
 	b.scim, err = server.New(server.Options{
-		PublicURL: o.PublicURL, Users: b.Service, UserCodec: codec, Groups: b.Service, GroupCodec: groups, Resources: resources,
-		Authenticate: authenticator(b.Credentials, newRates(o.RateLimit, o.RateBurst)),
-		Evidence:     b.remember, Observe: b.observe, Failed: b.failures.add, Logger: o.Logger, MaxBody: o.MaxBody,
+		PublicURL: o.PublicURL, Users: b.Linter.Users(b.Service), UserCodec: codec, Groups: b.Linter.Groups(b.Service), GroupCodec: groups, Resources: resources,
+		Authenticate:    authenticator(b.Credentials, newRates(o.RateLimit, o.RateBurst), b.Linter.RateLimited),
+		ChangesPassword: b.Service.ChangesPassword,
+		Evidence:        b.remember, Begin: b.begin, Observe: b.observe, Failed: b.failures.add, Logger: o.Logger, MaxBody: o.MaxBody,
 		RequestTimeout: o.RequestTimeout, FailedAuthPerMinute: o.FailedAuthPerMinute, TrustedProxies: o.TrustedProxies, Now: o.Now,
+		CursorKey: o.CursorKey,
 	})
 	return err
 }
 
 // observe hears of every request that was answered.
-func (b *Bridge) observe(_ context.Context, r server.Request) {
+func (b *Bridge) observe(ctx context.Context, r server.Request) {
 	b.metrics.request(r)
+	b.lint(&r)
+	b.logRequest(ctx, &r)
 }
 
 // catalogue serves what a tenant may see of upstream's roles, identity
@@ -207,6 +225,10 @@ func (b *Bridge) Run(ctx context.Context) error {
 	g.Go(func() error { return b.Service.Run(ctx) })
 	g.Go(func() error { b.Credentials.Run(ctx); return nil })
 	g.Go(func() error { b.failures.run(ctx); return nil })
+	g.Go(func() error { b.Linter.Run(ctx); return nil })
+	if b.requests != nil {
+		g.Go(func() error { b.requests.Run(ctx); return nil })
+	}
 	return g.Wait()
 }
 

@@ -33,11 +33,14 @@ type metrics struct {
 
 	cacheOps      *prometheus.CounterVec
 	eventsDropped prometheus.Counter
+	// requestsDropped counts rows of the log of requests.
+	requestsDropped prometheus.Counter
 
 	dependencyUp   *prometheus.GaugeVec
 	directoryAge   *prometheus.GaugeVec
 	directoryFresh *prometheus.GaugeVec
 	roleWork       *prometheus.GaugeVec
+	findings       *prometheus.GaugeVec
 }
 
 func newMetrics(version string) *metrics {
@@ -70,10 +73,12 @@ func newMetrics(version string) *metrics {
 	m.inviteBatches = counter("invite_batches_total", "Bulk invites.", "tenant")
 	m.cacheOps = counter("cache_operations_total", "Operations on the shared cache, by outcome.", "operation", "outcome")
 	m.eventsDropped = counter("events_dropped_total", "Events of failed requests that could not be kept; those of changes are never dropped.").WithLabelValues()
+	m.requestsDropped = counter("request_log_dropped_total", "Requests that could not be kept in the log of requests.").WithLabelValues()
 	m.dependencyUp = gauge("dependency_up", "1 while a dependency works.", "dependency")
 	m.directoryAge = gauge("directory_age_seconds", "Time since a tenant's directory was last read whole; absent before the first time.", "tenant")
 	m.directoryFresh = gauge("directory_fresh", "1 while lists are answered from a tenant's directory, 0 while they are 503.", "tenant")
 	m.roleWork = gauge("role_work", "People whose roles have yet to be put right at Share A Refund; a removal was not acknowledged to its client.", "tenant", "kind")
+	m.findings = gauge("findings", "People, groups and other things that an administrator should look at, by what was found of them; see tenant show.", "tenant", "code", "severity")
 	info := gauge("build_info", "1; the labels say what runs.", "version", "go_version")
 	info.WithLabelValues(version, runtime.Version()).Set(1)
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sharearefund/scim-bridge/provision/credentials"
+	"github.com/sharearefund/scim-bridge/provision/lint"
 	"github.com/sharearefund/scim-bridge/scim"
 	"github.com/sharearefund/scim-bridge/scim/server"
 	"github.com/sharearefund/scim-bridge/store"
@@ -83,6 +85,8 @@ type fakeStore struct {
 	err error
 }
 
+func (f *fakeStore) AppendRequests(context.Context, []*store.Request) error { return f.err }
+
 func (f *fakeStore) Generation(context.Context) (int64, error) { return 1, f.err }
 
 func (f *fakeStore) CredentialByHash(context.Context, []byte) (*store.Credential, error) {
@@ -109,7 +113,7 @@ func TestAuthenticator(t *testing.T) {
 			}
 			r := httptest.NewRequest("GET", "/scim/v2/Users", nil)
 			r.Header["Authorization"] = tt.header
-			_, err = authenticator(creds, nil)(r)
+			_, err = authenticator(creds, nil, nil)(r)
 			refusal, isRefusal := errors.AsType[*scim.Error](err)
 			switch {
 			case err == nil:
@@ -153,5 +157,26 @@ func TestStatusClass(t *testing.T) {
 		if got := statusClass(status); got != want {
 			t.Errorf("%d: %s, want %s", status, got, want)
 		}
+	}
+}
+
+func TestFindingsInMetrics(t *testing.T) {
+	m := newMetrics("test")
+	found := func() string {
+		w := httptest.NewRecorder()
+		m.handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+		return w.Body.String()
+	}
+	row := `scim_bridge_findings{code="no-email",severity="error",tenant="acme"} 5`
+	m.foundByTenant(map[string][]lint.Report{
+		"acme":   {{Code: "no-email", Severity: lint.Error, Client: "okta", Subjects: 3}, {Code: "no-email", Severity: lint.Error, Subjects: 2}},
+		"globex": nil,
+	})
+	if !strings.Contains(found(), row) {
+		t.Errorf("%s is missing", row)
+	}
+	m.foundByTenant(nil)
+	if strings.Contains(found(), "scim_bridge_findings{") {
+		t.Error("what is over still shows")
 	}
 }

@@ -65,6 +65,9 @@ func fields() []field {
 		{path: "limits.rate_burst", preset: "100", set: into(func(s *Settings) *int { return &s.Limits.RateBurst }, count(1, 1_000_000))},
 
 		{path: "directory.interval", preset: "5m", set: durationBetween("30s", "24h", asInterval)},
+
+		{path: "requests.keep", preset: "720h", set: durationBetween("1h", "8760h", asRequestsKeep)},
+		{path: "requests.max_rows", preset: "100000", set: into(func(s *Settings) *int { return &s.Requests.MaxRows }, count(0, 10_000_000))},
 	}
 }
 

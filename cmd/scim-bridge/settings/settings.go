@@ -40,6 +40,7 @@ type Settings struct {
 	Log            Log
 	Limits         Limits
 	Directory      Directory
+	Requests       Requests
 
 	effective []effective
 }
@@ -94,6 +95,14 @@ type Limits struct {
 
 // Directory says how often upstream is scanned.
 type Directory struct{ Interval time.Duration }
+
+// Requests bounds the log of requests.
+type Requests struct {
+	// Keep is how long a request is kept.
+	Keep time.Duration
+	// MaxRows is how many requests of a tenant are; 0 means that there is no log.
+	MaxRows int
+}
 
 // Load reads the settings from the file at path, or from the environment alone
 // when path is "". env looks a variable up, as os.LookupEnv does. Whatever is

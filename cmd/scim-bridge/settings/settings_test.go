@@ -98,6 +98,7 @@ func defaults(dir string) *Settings {
 		Limits: Limits{BodyBytes: 1 << 20, RequestTimeout: 30 * time.Second, DrainTimeout: 35 * time.Second,
 			FailedAuthPerMinute: 1000, RateBurst: 100},
 		Directory: Directory{Interval: 5 * time.Minute},
+		Requests:  Requests{Keep: 720 * time.Hour, MaxRows: 100_000},
 	}
 }
 
@@ -153,6 +154,7 @@ limits:
   rate_burst: 7
 directory:
   interval: 10m
+requests: {keep: 24h, max_rows: 0}
 `)
 	if err != nil {
 		t.Fatal(err)
@@ -170,6 +172,7 @@ directory:
 		Limits: Limits{BodyBytes: 512 << 10, RequestTimeout: 20 * time.Second, DrainTimeout: time.Minute,
 			FailedAuthPerMinute: 50, RateLimit: 100, RateBurst: 7},
 		Directory: Directory{Interval: 10 * time.Minute},
+		Requests:  Requests{Keep: 24 * time.Hour},
 	}
 	if diff := cmp.Diff(want, got, compare); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -21,6 +21,7 @@ func asRedisTTL(s *Settings) *time.Duration       { return &s.Redis.TTL }
 func asRequestTimeout(s *Settings) *time.Duration { return &s.Limits.RequestTimeout }
 func asDrainTimeout(s *Settings) *time.Duration   { return &s.Limits.DrainTimeout }
 func asInterval(s *Settings) *time.Duration       { return &s.Directory.Interval }
+func asRequestsKeep(s *Settings) *time.Duration   { return &s.Requests.Keep }
 
 func anything(text string) (string, *complaint) { return text, nil }
 

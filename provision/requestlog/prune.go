@@ -1,0 +1,67 @@
+package requestlog
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+)
+
+const (
+	// pruneEvery is how often old rows are looked for.
+	pruneEvery = time.Minute
+	// portion is how many rows are removed at once, and portionEvery the pause
+	// after them: the database has other work too.
+	portion      = 1000
+	portionEvery = 500 * time.Millisecond
+)
+
+// prune removes old rows until ctx is done. Every process does; those that do so
+// at once find less to do.
+func (l *Log) prune(ctx context.Context) {
+	// Processes that started together do not look together.
+	wait := rand.N(pruneEvery)
+	for {
+		if !pause(ctx, wait) {
+			return
+		}
+		if err := l.pruneAll(ctx); err != nil && ctx.Err() == nil {
+			l.complain("old requests are not removed from the log of requests", err)
+		}
+		wait = pruneEvery
+	}
+}
+
+// pruneAll removes what is too old or too much of every tenant.
+func (l *Log) pruneAll(ctx context.Context) error {
+	tenants, err := l.o.Store.Tenants(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range tenants {
+		for {
+			n, err := l.o.Store.PruneRequests(ctx, t.Slug, l.o.Now().Add(-l.o.Keep), l.o.MaxRows, portion)
+			if err != nil {
+				return err
+			}
+			if n < portion {
+				break
+			}
+			if !pause(ctx, portionEvery) {
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+// pause waits; it reports whether ctx is not done.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
