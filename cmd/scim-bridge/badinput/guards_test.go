@@ -77,8 +77,8 @@ func (r *rig) held(t *testing.T, c ask) {
 func (r *rig) lets(t *testing.T, status int, c ask) bridgetest.Response {
 	t.Helper()
 	res := r.quietly(t, c.method, c.path, c.body, "Authorization", "Bearer "+r.tokens[c.as])
-	if res.Status != status {
-		t.Fatalf("%s: status %d, want %d\n%s", c.name, res.Status, status, excerpt(res.Body))
+	if want := answers(status, c.as, c.method, c.path); res.Status != want {
+		t.Fatalf("%s: status %d, want %d\n%s", c.name, res.Status, want, excerpt(res.Body))
 	}
 	return res
 }

@@ -40,13 +40,11 @@ func queries() []attempt {
 	add(attempt{row: "Q106 a projection of a POST that cannot be read", path: "/Users?attributes=" + url.QueryEscape(`a b`), body: user(), status: 400, scimType: value, detail: []string{"attributes"}},
 		attempt{row: "Q106 a projection of a PATCH that cannot be read", method: "PATCH", path: "/Users/{id}?attributes=" + url.QueryEscape(`a b`), body: bridgetest.PatchOp(off), status: 400, scimType: value, detail: []string{"attributes"}},
 		attempt{row: "Q105 filter twice on a DELETE", method: "DELETE", path: "/Users/{id}?filter=a&filter=b", status: 400, scimType: "invalidFilter", detail: []string{"filter", "more than once"}})
-	for _, c := range []struct{ path, detail string }{
-		{"/.search", "search by POST"}, {"/Users/.search", "search by POST"}, {"/Groups/.search", "search by POST"}, {"/Me", "/Users/{id}"},
-	} {
-		for _, method := range []string{"POST", "GET", "PUT", "PATCH", "DELETE"} {
-			add(attempt{row: "Q108 " + method + " " + c.path, method: method, path: c.path, body: `{"Operations":[{"method":"DELETE","path":"/Users/{id}"}]}`, status: 501, detail: []string{c.detail}})
-		}
+	for _, method := range []string{"POST", "GET", "PUT", "PATCH", "DELETE"} {
+		add(attempt{row: "Q108 " + method + " /Me", method: method, path: "/Me", body: `{"Operations":[{"method":"DELETE","path":"/Users/{id}"}]}`, status: 501, detail: []string{"/Users/{id}"}})
 	}
+	add(searches()...)
+	add(cursors()...)
 	for _, path := range []string{"/Schemas", "/ResourceTypes", "/ServiceProviderConfig", "/Schemas/" + userSchema, "/ResourceTypes/User"} {
 		add(attempt{row: "Q103 a filter of " + path, method: "GET", path: path + "?filter=id+pr", status: 403, detail: []string{"filter", "leave the parameter"}})
 	}

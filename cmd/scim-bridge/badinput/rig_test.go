@@ -241,8 +241,8 @@ func (r *rig) try(t *testing.T, a attempt) {
 		res = r.send(t, a, fill)
 	}
 	r.answers[res.Header.Get("X-Request-Id")] = true
-	if res.Status != a.status {
-		t.Fatalf("status %d, want %d\n%s", res.Status, a.status, excerpt(res.Body))
+	if want := answers(a.status, a.as, a.method, a.path); res.Status != want {
+		t.Fatalf("status %d, want %d\n%s", res.Status, want, excerpt(res.Body))
 	}
 	r.judge(t, a, res)
 	entries := r.Sandbox.Ledger()[ledger:]
