@@ -78,7 +78,7 @@ func bulkRows() []attempt {
 	}
 	whole("no Operations", `{}`, 400, syntax, "Operations: missing")
 	whole("Operations that are no array", `{"Operations":{"0":`+off+`}}`, 400, syntax, "Operations", "array")
-	whole("an operation that is none", bulkBody("", off, "null"), 400, syntax, "Operations[1].", "object")
+	whole("an operation that is none", bulkBody("", off, "null"), 400, syntax, "Operations[1]", "object")
 	whole("Operations twice", `{"Operations":[],"OPERATIONS":[`+off+`]}`, 400, syntax, "Operations", "twice")
 	whole("method twice", bulkBody("", `{"method":"PATCH","METHOD":"DELETE","path":"/Users/{id}"}`), 400, syntax, "Operations[0].method", "twice")
 	whole("a duplicate key in data", bulkBody("", off, bulkPost("/Users", "a", `{"userName":"a","userName":"b"}`)), 400, syntax, "userName", "twice")
