@@ -18,12 +18,14 @@ func IsTombstoneName(s string) bool { return tombstoneName.MatchString(s) }
 
 // Address returns the e-mail address by which upstream is to know u, and the
 // SCIM attribute it comes from: the primary e-mail, else the first of type
-// work, else the user name when it is an address, else the first e-mail. An Entra
-// tombstone name is never taken: where one is met, previous is the answer, with no attribute,
-// and without a previous the next of these. Errors are *scim.Error of 400.
+// work, else the user name when it is an address, else an e-mail without a type:
+// previous where it is one of them, or the first. (One of another type may be
+// private.) An Entra tombstone name is never taken: where one is met, previous is
+// the answer, with no attribute, and without a previous the next of these. Errors
+// are *scim.Error of 400.
 func Address(u *scim.User, previous string) (email, source string, err error) {
 	tombstone := ""
-	for _, c := range addressCandidates(u) {
+	for _, c := range addressCandidates(u, previous) {
 		switch {
 		case !IsTombstoneName(c.value):
 			return c.value, c.source, validAddress(c.source, c.value)
@@ -38,13 +40,13 @@ func Address(u *scim.User, previous string) (email, source string, err error) {
 			"%q is the name that Microsoft Entra ID gives to a deleted user: it is no address to invite; send the person's own userName or a primary e-mail", tombstone)
 	}
 	return "", "", scim.BadRequest(scim.TypeInvalidValue,
-		"no e-mail address: userName %q is not one and emails is empty; map an e-mail address to emails[type eq \"work\"].value", u.UserName)
+		"no e-mail address: userName %q is not one and emails has none for work; map an e-mail address to emails[type eq \"work\"].value", u.UserName)
 }
 
 type candidate struct{ value, source string }
 
 // addressCandidates are the values that Address considers, best first.
-func addressCandidates(u *scim.User) []candidate {
+func addressCandidates(u *scim.User, previous string) []candidate {
 	var cs []candidate
 	if i := primaryEmail(u); i >= 0 {
 		cs = append(cs, candidate{u.Emails[i].Value, "emails"})
@@ -55,7 +57,7 @@ func addressCandidates(u *scim.User) []candidate {
 	if strings.Contains(u.UserName, "@") {
 		cs = append(cs, candidate{u.UserName, "userName"})
 	}
-	if i := anyEmail(u); i >= 0 {
+	if i := plainEmail(u, previous); i >= 0 {
 		cs = append(cs, candidate{u.Emails[i].Value, "emails"})
 	}
 	return cs
@@ -70,14 +72,14 @@ func validAddress(attribute, s string) error {
 
 // addressEntry is the index of the entry of emails that Address considers
 // first, or -1 where it takes the user name.
-func addressEntry(u *scim.User) int {
+func addressEntry(u *scim.User, previous string) int {
 	if i := primaryEmail(u); i >= 0 {
 		return i
 	}
 	if i := workEmail(u); i >= 0 || strings.Contains(u.UserName, "@") {
 		return i
 	}
-	return anyEmail(u)
+	return plainEmail(u, previous)
 }
 
 func primaryEmail(u *scim.User) int {
@@ -88,8 +90,15 @@ func workEmail(u *scim.User) int {
 	return slices.IndexFunc(u.Emails, func(e scim.MultiValue) bool { return strings.EqualFold(e.Type, "work") && e.Value != "" })
 }
 
-func anyEmail(u *scim.User) int {
-	return slices.IndexFunc(u.Emails, func(e scim.MultiValue) bool { return e.Value != "" })
+// plainEmail is the index of the entry of emails without a type that is previous,
+// else of the first one.
+func plainEmail(u *scim.User, previous string) int {
+	plain := func(e scim.MultiValue) bool { return e.Value != "" && e.Type == "" }
+	i := slices.IndexFunc(u.Emails, func(e scim.MultiValue) bool { return plain(e) && scim.Fold(e.Value) == scim.Fold(previous) })
+	if i < 0 {
+		i = slices.IndexFunc(u.Emails, plain)
+	}
+	return i
 }
 
 func isTrue(b *bool) bool { return b != nil && *b }

@@ -28,6 +28,8 @@ func wantBadRequest(t *testing.T, err error, want string) {
 	}
 }
 
+func plain(v string) scim.MultiValue { return scim.MultiValue{Value: v} }
+
 func TestAddress(t *testing.T) {
 	for _, tt := range []struct {
 		name           string
@@ -41,8 +43,10 @@ func TestAddress(t *testing.T) {
 		{name: "an empty primary is none", user: scim.User{Emails: []scim.MultiValue{primary(""), work("w@x.com")}}, want: "w@x.com", wantFrom: "emails"},
 		{name: "user name", user: scim.User{UserName: "u@x.com", Emails: []scim.MultiValue{home("h@x.com")}}, previous: "old@x.com", want: "u@x.com", wantFrom: "userName"},
 		{name: "kept as sent", user: scim.User{UserName: "U.Ser@X.com"}, want: "U.Ser@X.com", wantFrom: "userName"},
-		{name: "the only address there is", user: scim.User{UserName: "jay", Emails: []scim.MultiValue{home(""), home("h@x.com"), home("i@x.com")}}, previous: "old@x.com", want: "h@x.com", wantFrom: "emails"},
-		{name: "no address", user: scim.User{UserName: "jay", Emails: []scim.MultiValue{home("")}}, previous: "old@x.com", wantErr: `userName "jay" is not one`},
+		{name: "an e-mail without a type", user: scim.User{UserName: "jay", Emails: []scim.MultiValue{home("h@x.com"), plain(""), plain("i@x.com"), plain("j@x.com")}}, previous: "old@x.com", want: "i@x.com", wantFrom: "emails"},
+		{name: "e-mails without a type in another order", user: scim.User{UserName: "jay", Emails: []scim.MultiValue{plain("i@x.com"), plain("J@x.com")}}, previous: "j@x.com", want: "J@x.com", wantFrom: "emails"},
+		{name: "user name before an e-mail without a type", user: scim.User{UserName: "u@x.com", Emails: []scim.MultiValue{plain("i@x.com")}}, want: "u@x.com", wantFrom: "userName"},
+		{name: "no address", user: scim.User{UserName: "jay", Emails: []scim.MultiValue{home("h@x.com"), plain("")}}, previous: "old@x.com", wantErr: `userName "jay" is not one`},
 		{name: "bad e-mail", user: scim.User{UserName: "u@x.com", Emails: []scim.MultiValue{work("a@b")}}, wantErr: `emails: an invite cannot be sent to "a@b"`},
 		{name: "header injection", user: scim.User{UserName: "u@x.com\r\nBcc: v@x.com"}, wantErr: "userName: an invite cannot be sent to"},
 		{name: "tombstone keeps the address", user: scim.User{UserName: tombstone}, previous: "jay@example.com", want: "jay@example.com"},

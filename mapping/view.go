@@ -95,7 +95,7 @@ func managedView(k Known, a Account) *scim.User {
 		}
 	}
 	if scim.Fold(seen.Email) != scim.Fold(written.Email) {
-		overrideEmail(u, seen.Email)
+		overrideEmail(u, written.Email, seen.Email)
 	}
 	if seen.CountryID != written.CountryID {
 		overrideCountry(u, seen.CountryID)
@@ -103,9 +103,10 @@ func managedView(k Known, a Account) *scim.User {
 	return u
 }
 
-// overrideEmail makes email the address that Address takes from u.
-func overrideEmail(u *scim.User, email string) {
-	if i := addressEntry(u); i >= 0 {
+// overrideEmail makes email the address that Address takes from u, where it took
+// previous before.
+func overrideEmail(u *scim.User, previous, email string) {
+	if i := addressEntry(u, previous); i >= 0 {
 		u.Emails[i].Value = email
 		return
 	}

@@ -50,8 +50,12 @@ func (s *Service) ReplaceGroup(ctx context.Context, c scim.Caller, id string, g 
 // PatchGroup is PATCH. It is answered when nobody has any more what it takes
 // away; what it gives may trail.
 func (s *Service) PatchGroup(ctx context.Context, c scim.Caller, id string, p *scim.GroupPatch, pre scim.Preconditions, members bool) (*scim.GroupView, error) {
+	status := 204
+	if members {
+		status = 200 // the client is shown what came of it
+	}
 	return s.groupAnswer(ctx, c, id, groupEdit{
-		action: "group.patch", status: 204, pre: pre, name: p.DisplayName, externalID: p.ExternalID, members: p.Members, skipped: p.Skipped,
+		action: "group.patch", status: status, pre: pre, name: p.DisplayName, externalID: p.ExternalID, members: p.Members, skipped: p.Skipped,
 	}, members)
 }
 

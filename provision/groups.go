@@ -6,6 +6,7 @@ import (
 	"iter"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/sharearefund/scim-bridge/mapping"
 	"github.com/sharearefund/scim-bridge/scim"
@@ -117,7 +118,7 @@ func (s *Service) groupPage(ctx context.Context, rows []*store.Group, total int,
 // findGroups lists the groups that satisfy the query's filter, by Seq.
 func (s *Service) findGroups(ctx context.Context, c scim.Caller, q scim.Query) ([]*store.Group, error) {
 	if q.Filter != nil {
-		if terms, ok := q.Filter.Equals(); ok {
+		if terms, ok := q.Filter.Equals(); ok && !slices.ContainsFunc(terms, ofMembersDetails) {
 			rows, indexed, err := s.indexedGroups(ctx, c.Tenant, terms)
 			if err != nil {
 				return nil, err
@@ -147,6 +148,11 @@ func (s *Service) findGroups(ctx context.Context, c scim.Caller, q scim.Query) (
 		}
 		after = rows[len(rows)-1].Seq
 	}
+}
+
+// ofMembersDetails reports a term on a part of members that no index answers.
+func ofMembersDetails(t scim.EqualTerm) bool {
+	return strings.HasPrefix(t.Path, "members.") && t.Path != "members.value"
 }
 
 // satisfies judges one group by a filter that no index answers.

@@ -111,26 +111,26 @@ func TestGroupGivesAndTakesRoles(t *testing.T) {
 		accept(t, s, "ana@example.com")
 		s.Must(200, "GET", "/Users/"+ana, "")
 		g := s.Must(201, "POST", "/Groups", group("managers")).ID()
-		s.Must(204, "PATCH", "/Groups/"+g, addMembers(ana))
+		s.Must(200, "PATCH", "/Groups/"+g, addMembers(ana))
 		equal(t, "Ana", held(s, "ana@example.com"), "113:3 114:3")
 		u := s.Must(200, "GET", "/Users/"+ana, "")
 		equal(t, "groups", u.JSON("groups.0.value"), any(g))
 		equal(t, "because", u.Extension()["effectiveRole"].(map[string]any)["because"], any(`rules[1]: group "managers"`))
 
-		s.Must(204, "PATCH", "/Groups/"+g, addMembers(ana, ben))
-		s.Must(204, "PATCH", "/Groups/"+g, removeMember(ana))
+		s.Must(200, "PATCH", "/Groups/"+g, addMembers(ana, ben))
+		s.Must(200, "PATCH", "/Groups/"+g, removeMember(ana))
 		equal(t, "Ana", held(s, "ana@example.com"), "113:5 114:5")
-		s.Must(204, "PATCH", "/Groups/"+g, removeMember(ana))
+		s.Must(200, "PATCH", "/Groups/"+g, removeMember(ana))
 
 		retail := s.Must(201, "POST", "/Groups", group("Retail", ana)).ID()
 		equal(t, "Ana", held(s, "ana@example.com"), "113:5 114:4")
-		s.Must(204, "PATCH", "/Groups/"+g, addMembers(ana))
+		s.Must(200, "PATCH", "/Groups/"+g, addMembers(ana))
 		equal(t, "Ana", held(s, "ana@example.com"), "113:3 114:3")
 		s.Must(204, "DELETE", "/Groups/"+g, "")
 		equal(t, "Ana", held(s, "ana@example.com"), "113:5 114:4")
 		s.Must(404, "GET", "/Groups/"+g, "")
 		s.Must(404, "DELETE", "/Groups/"+g, "")
-		s.Must(204, "PATCH", "/Groups/"+retail, bridgetest.PatchOp(`{"op":"replace","value":{"displayName":"Whoever"}}`))
+		s.Must(200, "PATCH", "/Groups/"+retail, bridgetest.PatchOp(`{"op":"replace","value":{"displayName":"Whoever"}}`))
 		equal(t, "Ana", held(s, "ana@example.com"), "113:5 114:5")
 	}, ruled...)
 }
@@ -159,11 +159,11 @@ func TestRequiredGroup(t *testing.T) {
 		equal(t, "mails", mails(s, "cas@example.com"), 1)
 		accept(t, s, "cas@example.com")
 		equal(t, "upstream", held(s, "cas@example.com"), "113:3 114:3")
-		s.Must(204, "PATCH", "/Groups/"+g, removeMember(cas))
+		s.Must(200, "PATCH", "/Groups/"+g, removeMember(cas))
 		equal(t, "access", fmt.Sprint(access(s, "cas@example.com")), "[]")
 		r = s.Must(200, "GET", "/Users/"+cas, "")
 		equal(t, "active", r.JSON("active"), any(true))
-		s.Must(204, "PATCH", "/Groups/"+g, addMembers(cas))
+		s.Must(200, "PATCH", "/Groups/"+g, addMembers(cas))
 		equal(t, "upstream", held(s, "cas@example.com"), "113:3 114:3")
 		s.Must(200, "PATCH", "/Users/"+cas, setActive(false))
 		equal(t, "access", fmt.Sprint(access(s, "cas@example.com")), "[]")
@@ -202,7 +202,7 @@ func TestFiftyConcurrentPatchesLoseNobody(t *testing.T) {
 	g := s.Must(201, "POST", "/Groups", group("Managers")).ID()
 	var wg sync.WaitGroup
 	for _, id := range ids {
-		wg.Go(func() { s.Must(204, "PATCH", "/Groups/"+g, addMembers(id)) })
+		wg.Go(func() { s.Must(200, "PATCH", "/Groups/"+g, addMembers(id)) })
 	}
 	wg.Wait()
 	equal(t, "members", len(s.Must(200, "GET", "/Groups/"+g, "").JSON("members").([]any)), 50)
@@ -228,8 +228,8 @@ func TestGroupGuards(t *testing.T) {
 	s.Must(429, "DELETE", "/Groups/"+g, "")
 	s.Must(429, "PATCH", "/Groups/"+g, bridgetest.PatchOp(`{"op":"replace","path":"displayName","value":"Nobody"}`))
 	equal(t, "ledger", len(s.Sandbox.Ledger()), before)
-	s.Must(204, "PATCH", "/Groups/"+g, removeMember(ids[0]))
-	s.Must(204, "PATCH", "/Groups/"+g, removeMember(ids[1]))
+	s.Must(200, "PATCH", "/Groups/"+g, removeMember(ids[0]))
+	s.Must(200, "PATCH", "/Groups/"+g, removeMember(ids[1]))
 	s.Must(429, "PATCH", "/Groups/"+g, removeMember(ids[2]))
 	if err := s.Bridge.Service.ReleaseGuard(t.Context(), "acme", "role_losses", time.Hour, "cli"); err != nil {
 		t.Fatal(err)
@@ -321,13 +321,15 @@ func TestGroupFilters(t *testing.T) {
 	g := s.Must(201, "POST", "/Groups", group("Staff", ana)).ID()
 	h := s.Must(201, "POST", "/Groups", group("Others", ana, ben)).ID()
 	for filter, want := range map[string]string{
-		`displayName eq "STAFF"`:                                          g,
-		fmt.Sprintf(`members.value eq %q`, ben):                           h,
-		fmt.Sprintf(`id eq %q and members eq %q`, g, ana):                 g,
-		fmt.Sprintf(`members eq %q and id eq %q`, ben, g):                 "",
-		fmt.Sprintf(`members[value eq %q] and displayName co "aff"`, ana): g,
-		`members.display sw "ben"`:                                        h,
-		`displayName eq "nobody"`:                                         "",
+		`displayName eq "STAFF"`:                                           g,
+		fmt.Sprintf(`members.value eq %q`, ben):                            h,
+		fmt.Sprintf(`id eq %q and members eq %q`, g, ana):                  g,
+		fmt.Sprintf(`members eq %q and id eq %q`, ben, g):                  "",
+		fmt.Sprintf(`members[value eq %q] and displayName co "aff"`, ana):  g,
+		`members.display sw "ben"`:                                         h,
+		`displayName eq "others" and members.display eq "BEN@example.com"`: h,
+		`displayName eq "staff" and members.type eq "User"`:                g,
+		`displayName eq "nobody"`:                                          "",
 	} {
 		r := s.Must(200, "GET", "/Groups?excludedAttributes=members&filter="+url.QueryEscape(filter), "")
 		list := r.JSON("Resources").([]any)

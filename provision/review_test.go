@@ -88,10 +88,10 @@ func TestAccessComesBackAfterALostWithdrawal(t *testing.T) {
 			faults(t, s)
 			equal(t, "access", fmt.Sprint(access(s, email)), "[]")
 			s.Must(200, "GET", "/Users/"+cas, "")
-			s.Must(204, "PATCH", "/Groups/"+g, removeMember(cas))
+			s.Must(200, "PATCH", "/Groups/"+g, removeMember(cas))
 			equal(t, "access", fmt.Sprint(access(s, email)), "[]")
 			equal(t, "active", s.Must(200, "GET", "/Users/"+cas, "").JSON("active"), any(true))
-			s.Must(204, "PATCH", "/Groups/"+g, addMembers(cas))
+			s.Must(200, "PATCH", "/Groups/"+g, addMembers(cas))
 			equal(t, "access of "+email, fmt.Sprint(access(s, email)), "[113 114]")
 			s.Must(204, "DELETE", "/Groups/"+g, "")
 		}
@@ -108,11 +108,11 @@ func TestGiftWhoseAnswerWasLostIsTakenAwayAgain(t *testing.T) {
 			ana := newcomer(t, s, "ana@example.com", 113)
 			g := s.Must(201, "POST", "/Groups", group(name)).ID()
 			faults(t, s, sandbox.Rule{Operation: "set_role", Cut: "after"}, sandbox.Rule{Operation: "get_user", Status: 503})
-			s.Must(204, "PATCH", "/Groups/"+g, addMembers(ana))
+			s.Must(200, "PATCH", "/Groups/"+g, addMembers(ana))
 			faults(t, s)
 			equal(t, "Ana", held(s, "ana@example.com"), given)
 			s.Must(200, "GET", "/Users/"+ana, "")
-			s.Must(204, "PATCH", "/Groups/"+g, removeMember(ana))
+			s.Must(200, "PATCH", "/Groups/"+g, removeMember(ana))
 			equal(t, "Ana", held(s, "ana@example.com"), "113:5")
 		})
 	}
@@ -124,7 +124,7 @@ func TestRoleHeldBeforeGoesWithItsGroup(t *testing.T) {
 	s := bridgetest.Start(t, bridgetest.Config{Tenant: append([]string{unguarded}, ruled...), Idle: true})
 	ana := holder(t, s, "ana@example.com", 3, 113, 114)
 	g := s.Must(201, "POST", "/Groups", group("Managers", ana)).ID()
-	s.Must(204, "PATCH", "/Groups/"+g, removeMember(ana))
+	s.Must(200, "PATCH", "/Groups/"+g, removeMember(ana))
 	equal(t, "Ana", held(s, "ana@example.com"), "113:5 114:5")
 }
 
@@ -146,7 +146,7 @@ func TestRemovalWaitsForAnUnansweredName(t *testing.T) {
 				s.Must(503, "PATCH", "/Groups/"+g, body(ana))
 			}
 			faults(t, s)
-			s.Must(204, "PATCH", "/Groups/"+g, body(ana))
+			s.Must(200, "PATCH", "/Groups/"+g, body(ana))
 			equal(t, "Ana", held(s, email), "113:5 114:5")
 			s.Must(204, "DELETE", "/Groups/"+g, "")
 		}
@@ -165,7 +165,7 @@ func TestAdditionThatLowersIsRepeatedUntilDone(t *testing.T) {
 		s.Must(503, "PATCH", "/Groups/"+g, addMembers(ana))
 	}
 	faults(t, s)
-	s.Must(204, "PATCH", "/Groups/"+g, addMembers(ana))
+	s.Must(200, "PATCH", "/Groups/"+g, addMembers(ana))
 	equal(t, "Ana", held(s, "ana@example.com"), "113:5 114:5")
 }
 
@@ -178,7 +178,7 @@ func TestGroupChangesWhileAMemberComesBack(t *testing.T) {
 			ana := acceptedPerson(t, s, email)
 			want, change := "113:3 114:3", addMembers(ana)
 			if leaves {
-				s.Must(204, "PATCH", "/Groups/"+managers, addMembers(ana))
+				s.Must(200, "PATCH", "/Groups/"+managers, addMembers(ana))
 				want, change = "113:5 114:5", removeMember(ana)
 			}
 			s.Must(200, "PATCH", "/Users/"+ana, setActive(false))
@@ -191,7 +191,7 @@ func TestGroupChangesWhileAMemberComesBack(t *testing.T) {
 				t.Fatal(err)
 			}
 			both.Go(func() {
-				s.Must(204, "PATCH", "/Groups/"+managers, change)
+				s.Must(200, "PATCH", "/Groups/"+managers, change)
 				if leaves {
 					equal(t, "Ana when the removal is answered", strings.Trim(held(s, email), "!"), want)
 				}
@@ -221,7 +221,7 @@ func TestRuleGivesTheDefaultRoleElsewhere(t *testing.T) {
 	faults(t, s, sandbox.Rule{Operation: "deactivate_user", Status: 503})
 	s.Must(503, "PATCH", "/Groups/"+g, removeMember(ana))
 	faults(t, s)
-	s.Must(204, "PATCH", "/Groups/"+g, removeMember(ana))
+	s.Must(200, "PATCH", "/Groups/"+g, removeMember(ana))
 	equal(t, "Ana", held(s, "ana@example.com"), "113:5")
 }
 
@@ -238,7 +238,7 @@ func TestRoleGoesThoughAnOrganizationLeftTheTenant(t *testing.T) {
 	equal(t, "Ana", held(s, "ana@example.com"), "113:3 114:3")
 	cfg.Over = s
 	s = documented(t, cfg, "[113, 114]", "[113]", cfg.Tenant...)
-	s.Must(204, "PATCH", "/Groups/"+g, removeMember(ana))
+	s.Must(200, "PATCH", "/Groups/"+g, removeMember(ana))
 	equal(t, "Ana", held(s, "ana@example.com"), "113:5 114:3")
 }
 
@@ -404,6 +404,6 @@ func TestRoleOfAnInviteIsTakenAwayThoughReadsAreStale(t *testing.T) {
 	g := s.Must(201, "POST", "/Groups", group("Managers", ana)).ID()
 	equal(t, "Ana", held(s, "ana@example.com"), "invite [113 114]:3")
 	faults(t, s, sandbox.Rule{Operation: "get_invite", StaleMS: 30_000})
-	s.Must(204, "PATCH", "/Groups/"+g, removeMember(ana))
+	s.Must(200, "PATCH", "/Groups/"+g, removeMember(ana))
 	equal(t, "Ana", held(s, "ana@example.com"), "invite [113 114]:5")
 }

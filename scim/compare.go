@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/big"
 	"reflect"
+	"strings"
 	"time"
 
 	ast "github.com/scim2/filter-parser/v2"
@@ -266,8 +267,9 @@ func number(n json.Number) (*big.Rat, bool) {
 	if len(n) > 64 {
 		return nil, false
 	}
-	if f, err := n.Float64(); err != nil || f == 0 && len(n) > 32 {
-		return nil, false
+	mantissa, _, _ := strings.Cut(strings.ToLower(n.String()), "e")
+	if f, err := n.Float64(); err != nil || f == 0 && strings.ContainsAny(mantissa, "123456789") {
+		return nil, false // 1e999, 1e-999
 	}
 	return new(big.Rat).SetString(n.String())
 }

@@ -135,6 +135,8 @@ func TestParseFilterRefuses(t *testing.T) {
 		{"a string on an integer", testURN + `:organizationIds eq "113"`, "integer"},
 		{"a part of an integer", testURN + `:organizationIds sw 1`, "cannot be compared with sw"},
 		{"a huge exponent", testURN + `:organizationIds eq 1e999999999`, "out of range"},
+		{"a small number", testURN + `:organizationIds eq 1e-999`, "out of range"},
+		{"a tiny number", testURN + `:organizationIds eq 1e-999999`, "out of range"},
 		{"a tiny exponent", testURN + `:organizationIds eq 1e-999999999`, "out of range"},
 		{"no date", `meta.created gt "yesterday"`, "date and time"},
 		{"a complex attribute without a value", `name eq "x"`, "no value of its own"},

@@ -2,6 +2,7 @@ package scim
 
 import (
 	"reflect"
+	"strings"
 
 	"github.com/sharearefund/scim-bridge/scim/filter"
 )
@@ -12,6 +13,10 @@ type SortKey struct {
 	b         *binding
 	top, leaf *attribute
 }
+
+// sortedText is how many bytes of a text decide about the order: a cursor has to
+// hold them.
+const sortedText = 512
 
 // value is what k compares of a resource.
 func (k *SortKey) value(root reflect.Value) SortValue {
@@ -24,6 +29,9 @@ func (k *SortKey) value(root reflect.Value) SortValue {
 	case kindString:
 		if v.Text = f.String(); !k.leaf.CaseExact {
 			v.Text = Fold(v.Text)
+		}
+		if len(v.Text) > sortedText {
+			v.Text = strings.ToValidUTF8(v.Text[:sortedText], "")
 		}
 		return v
 	case kindTime:

@@ -19,7 +19,7 @@ type Position struct {
 // says that the resource has none.
 type SortValue struct {
 	Set    bool    `json:"s,omitempty"`
-	Text   string  `json:"t,omitempty"` // folded, unless the attribute is caseExact
+	Text   string  `json:"t,omitempty"` // its beginning; folded, unless the attribute is caseExact
 	Int    int64   `json:"i,omitempty"` // false is 0, true is 1; times are in nanoseconds since 1970
 	Number float64 `json:"n,omitempty"`
 }

@@ -15,6 +15,9 @@ var identifying = map[string][]string{
 	basePath + "/Groups": {"displayName"},
 }
 
+// coreSchemas begins the URNs of core schemas.
+const coreSchemas = "urn:ietf:params:scim:schemas:core:2.0:"
+
 // consequential are parts of the names of attributes, in lower case, whose
 // change in one user may decide what another operation comes to: what is unique,
 // and what gives or takes access and so counts against a limit of the tenant.
@@ -99,16 +102,21 @@ func (o *bulkOperation) survey(addressed map[string]bool, ring keyring) error {
 	if o.method == http.MethodPost {
 		names = identifying[o.endpoint.pattern]
 	}
-	profile := true
+	profile, wrapped := true, false
 	if o.data == nil {
 		return nil
 	}
 	err := eachString(o.data, func(s jsonString) {
+		// Under the URN of a core schema stands what could stand beside it.
+		wrapped = wrapped || s.name && s.text == s.within && len(s.text) > len(coreSchemas) && strings.EqualFold(s.text[:len(coreSchemas)], coreSchemas) &&
+			!strings.Contains(s.text[len(coreSchemas):], ":")
 		if !s.name {
 			if bulkID, ok := strings.CutPrefix(s.text, referencePrefix); ok {
 				o.references = append(o.references, bulkReference{bulkID: bulkID, start: s.start, end: s.end})
 			}
-			if i := slices.IndexFunc(names, func(n string) bool { return strings.EqualFold(n, s.within) }); i == 0 || i > 0 && strings.Contains(s.text, "@") {
+			// An attribute may be named with its schema.
+			attribute := s.within[strings.LastIndexByte(s.within, ':')+1:]
+			if i := slices.IndexFunc(names, func(n string) bool { return strings.EqualFold(n, attribute) }); i == 0 || i > 0 && strings.Contains(s.text, "@") {
 				share(o.endpoint.pattern, scim.Fold(s.text))
 			}
 			// The filter of a path has ids between quotes.
@@ -124,6 +132,7 @@ func (o *bulkOperation) survey(addressed map[string]bool, ring keyring) error {
 		}
 	})
 	switch route := o.endpoint.pattern; {
+	case wrapped:
 	case o.method == http.MethodPost && route == basePath+"/Users":
 		o.beside = bulkCreates
 	case o.method == http.MethodPatch && route == basePath+"/Users/{id}" && profile:

@@ -417,6 +417,12 @@ func TestBulkOrder(t *testing.T) {
 		{"one name, twice, the first to wait", []string{
 			post("/Groups", "g", groupBody("G", "bulkId:a")), post("/Groups", "h", groupBody("g")), post("/Users", "a", userBody("a@example.com")),
 		}, "201 409 201"},
+		{"one name, written in full", []string{
+			post("/Users", "a", strings.Replace(userBody("a@example.com"), `"userName"`, `"urn:ietf:params:scim:schemas:core:2.0:User:userName"`, 1)), post("/Users", "b", userBody("a@example.com")),
+		}, "201 409"},
+		{"one name, under the URN", []string{
+			post("/Users", "a", `{"urn:ietf:params:scim:schemas:core:2.0:User":`+userBody("a@example.com")+`}`), post("/Users", "b", userBody("a@example.com")),
+		}, "201 409"},
 		{"one resource, the first to wait", []string{
 			on("PATCH", "/Users/user-1", patchOf("replace", "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value", `"bulkId:a"`)), on("DELETE", "/Users/user-1", ""), post("/Users", "a", userBody("a@example.com")),
 		}, "200 204 201"},

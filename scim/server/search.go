@@ -241,17 +241,28 @@ func (r *rootQuery) find(ctx context.Context, c scim.Caller) (*hits, *place, err
 // each.
 func (r *rootQuery) merged(ctx context.Context, c scim.Caller) (*hits, error) {
 	all := &hits{}
+	totals := make([]int, len(r.types))
 	for i, t := range r.types {
 		q := r.queries[i]
-		q.Descending = r.descending && q.SortBy != nil
-		if q.StartIndex = 1; q.Count > 0 {
-			q.Count = r.start - 1 + r.count
-		}
+		q.StartIndex, q.Count = 1, 0
 		found, err := t.find(ctx, c, q)
 		if err != nil {
 			return nil, err
 		}
+		totals[i] = found.total
 		all.total += found.total
+	}
+	if r.count == 0 || r.start > all.total {
+		return all, nil
+	}
+	for i, t := range r.types {
+		q := r.queries[i]
+		q.Descending = r.descending && q.SortBy != nil
+		q.StartIndex, q.Count = 1, min(r.start-1+r.count, totals[i])
+		found, err := t.find(ctx, c, q)
+		if err != nil {
+			return nil, err
+		}
 		all.list = append(all.list, found.list...)
 	}
 	slices.SortStableFunc(all.list, func(a, b hit) int {

@@ -170,6 +170,40 @@ func TestSearchRefusals(t *testing.T) {
 	}
 }
 
+// A sorted query of the root asks no handler for more than there is.
+func TestSearchBehindTheEnd(t *testing.T) {
+	r := searchRig(t)
+	for start, want := range map[int]int{2_000_000_000: 0, 8: 0, 7: 3} {
+		got := r.find(t, "GET", fmt.Sprintf("/scim/v2?sortBy=weight&startIndex=%d&count=1000", start), "")
+		if got.total != 7 || r.users.last.query.Count != want {
+			t.Errorf("from %d: %+v, %d users were asked for, want %d", start, got, r.users.last.query.Count, want)
+		}
+	}
+}
+
+// A search changes nothing: it ends when the client hangs up, as a GET does.
+func TestSearchEndsWithItsClient(t *testing.T) {
+	for method, body := range map[string]string{"GET": "", "POST": `{"filter":"title eq \"x\""}`} {
+		r := searchRig(t)
+		ctx, hangUp := context.WithCancel(t.Context())
+		var seen error
+		r.users.before = func(ctx context.Context, _ string) error {
+			hangUp()
+			<-ctx.Done()
+			seen = context.Cause(ctx)
+			return ctx.Err()
+		}
+		target := "/scim/v2/Users"
+		if method == "POST" {
+			target += "/.search"
+		}
+		r.do(t, request(method, target, body).WithContext(ctx))
+		if !errors.Is(seen, context.Canceled) {
+			t.Errorf("%s ended with %v", method, seen)
+		}
+	}
+}
+
 func TestSearchFailsWhole(t *testing.T) {
 	r := newRig(t, withRoles(t, func(context.Context, scim.Caller) ([]*testRole, error) {
 		return nil, scim.Unavailable(1, "upstream is down").Because(errors.New("cause"))
@@ -218,6 +252,20 @@ func TestCursor(t *testing.T) {
 	}
 }
 
+func TestCursorOfLongValues(t *testing.T) {
+	for _, unit := range []string{"a", "&", "é", "\U0001F600", "\u2028"} {
+		r := newRig(t, nil)
+		for i := range 3 {
+			page := "https://example.com/?" + strings.Repeat(unit, 2000/len(unit)) + fmt.Sprint(3-i)
+			want(t, r.do(t, request("POST", "/scim/v2/Users", fmt.Sprintf(`{"userName":"u%d@example.com","profileUrl":%q}`, i, page))), 201, "")
+		}
+		next := r.find(t, "GET", "/scim/v2/Users?cursor=&count=1&sortBy=profileUrl", "").next
+		if got := r.find(t, "GET", "/scim/v2/Users?count=2&sortBy=profileUrl&cursor="+next, ""); len(strings.Fields(got.ids)) != 2 || len(next) > maxCursor/2 {
+			t.Errorf("%q: %+v by a cursor of %d characters", unit, got, len(next))
+		}
+	}
+}
+
 // Processes that share a key take each other's cursors.
 func TestCursorOfAnotherReplica(t *testing.T) {
 	share := func(o *Options) { o.CursorKey = []byte(strings.Repeat("k", 32)) }
@@ -252,7 +300,7 @@ func TestCursorOfAnotherQuery(t *testing.T) {
 			want(t, rec, 400, typ)
 		})
 	}
-	for _, part := range []string{"user", "@", `{"q"`} {
+	for _, part := range []string{"example.com", `"q":`, `"t":`} {
 		if raw, err := base64.RawURLEncoding.DecodeString(next); err != nil || strings.Contains(string(raw), part) {
 			t.Errorf("the cursor shows %q, %v", part, err)
 		}

@@ -29,6 +29,9 @@ type exchange struct {
 	r         *http.Request
 	start     time.Time
 	requestID string
+	// path is the clean path of the request, unless it names nothing.
+	path    string
+	pathErr error
 	// endpoint is nil when no route matches.
 	endpoint *endpoint
 	// id is the path's variable, "" when it has none.
@@ -79,6 +82,9 @@ type workFunc func(context.Context) (answer, error)
 
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{w: w, r: r, start: s.Now(), requestID: s.requestID(r)}
+	if x.path, x.pathErr = s.resourcePath(r.URL); x.pathErr == nil {
+		x.endpoint, x.id = s.routes.match(r, x.path)
+	}
 
 	// What a mutation has sent upstream is to be finished and recorded even
 	// though the client hung up.
@@ -106,16 +112,14 @@ func (s *server) serve(x *exchange) (a answer, err error) {
 	if err := checkHeaderSize(x.r.Header); err != nil {
 		return a, err
 	}
-	path, err := s.resourcePath(x.r.URL)
-	if err != nil {
-		return a, err
+	if x.pathErr != nil {
+		return a, x.pathErr
 	}
 	x.query, x.queryErr = parseQuery(x.r.URL.RawQuery)
-	x.endpoint, x.id = s.routes.match(x.r, path)
 	if err := s.authenticate(x); err != nil {
 		return a, err
 	}
-	prepare, err := s.prepareOf(x, path)
+	prepare, err := s.prepareOf(x, x.path)
 	if err != nil {
 		return a, err
 	}
