@@ -157,7 +157,7 @@ func (b *postgresBackend) close() error {
 // queueAttempt on it waits for the others that were met as often, so that they
 // do not go on meeting each other.
 const (
-	maxAttempts  = 10
+	maxAttempts  = 30
 	queueAttempt = 3
 	queueKey     = 0x5C1B_5CE8
 )
