@@ -151,7 +151,16 @@ func Published(resource []byte, baseURL, version string) []byte {
 	out = append(out, resource[:i]...)
 	out = append(out, baseURL...)
 	out = append(out, resource[i:end]...)
-	out = append(out, `, "version": `...)
+	// A line of its own, indented as location is.
+	line := bytes.LastIndexByte(resource[:i], '\n')
+	indent := resource[line+1 : i-len(key)]
+	out = append(out, ',')
+	if len(bytes.TrimLeft(indent, " ")) == 0 && line >= 0 {
+		out = append(append(out, '\n'), indent...)
+	} else {
+		out = append(out, ' ')
+	}
+	out = append(out, `"version": `...)
 	out = strconv.AppendQuote(out, version)
 	return append(out, resource[end:]...)
 }

@@ -187,6 +187,9 @@ func write(x *exchange, a answer) {
 	switch a.status {
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", challenge)
+		if len(x.r.Header["Authorization"]) > 0 {
+			h.Set("WWW-Authenticate", badToken)
+		}
 	case http.StatusMethodNotAllowed:
 		if x.endpoint != nil {
 			h.Set("Allow", x.endpoint.allow)

@@ -10,8 +10,12 @@ import (
 	"github.com/sharearefund/scim-bridge/scim"
 )
 
-// challenge is the WWW-Authenticate of every 401 (RFC 9110 §11.6.1).
-const challenge = `Bearer realm="scim"`
+// challenge is the WWW-Authenticate of a 401 (RFC 9110 §11.6.1); badToken that of
+// one for a credential that was sent (RFC 6750 §3.1).
+const (
+	challenge = `Bearer realm="scim"`
+	badToken  = challenge + `, error="invalid_token"`
+)
 
 const (
 	// maxHeaders bounds the names and values of the request headers.

@@ -50,7 +50,7 @@ func (s *server) readBody(x *exchange, most int64) ([]byte, error) {
 }
 
 func tooLarge(most int64) error {
-	return &scim.Error{Status: 413, Detail: fmt.Sprintf("the body is larger than %d bytes: send fewer or shorter values", most)}
+	return &scim.Error{Status: 413, Detail: fmt.Sprintf("the body is larger than %d bytes: send less at once", most)}
 }
 
 // checkMediaType accepts JSON in UTF-8, announced as such or not at all.

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"strings"
 
 	"github.com/sharearefund/scim-bridge/scim"
 )
@@ -43,11 +44,12 @@ type place struct {
 	scim.Position
 }
 
-// markOf is a digest of what must stay the same from page to page (RFC 9865 §2).
+// markOf is a digest of what must stay the same from page to page (RFC 9865 §2);
+// whether the query is sent in the address or in a body need not.
 // The tenant is a part of it: nothing that one was told is of use to another.
 func markOf(x *exchange) mark {
 	q, h := &x.query, sha256.New()
-	for _, s := range []string{x.caller.Tenant, x.route(), q.filter.value, q.sortBy.value, q.sortOrder.value} {
+	for _, s := range []string{x.caller.Tenant, strings.TrimSuffix(x.route(), "/.search"), q.filter.value, q.sortBy.value, q.sortOrder.value} {
 		h.Write([]byte(s))
 		h.Write([]byte{0})
 	}

@@ -266,6 +266,18 @@ func TestCursorOfLongValues(t *testing.T) {
 	}
 }
 
+// A cursor goes on where it came from, in the address and in a body.
+func TestCursorOfASearch(t *testing.T) {
+	r := searchRig(t)
+	for _, path := range []string{"/scim/v2/Users", "/scim/v2"} {
+		next := r.find(t, "GET", path+"?count=1&cursor=", "").next
+		got := r.find(t, "POST", path+"/.search", fmt.Sprintf(`{"count":1,"cursor":%q}`, next))
+		if again := r.find(t, "GET", path+"?count=1&cursor="+got.next, ""); got.ids != "user-2" || again.ids != "user-3" {
+			t.Errorf("%s: %+v, then %+v", path, got, again)
+		}
+	}
+}
+
 // Processes that share a key take each other's cursors.
 func TestCursorOfAnotherReplica(t *testing.T) {
 	share := func(o *Options) { o.CursorKey = []byte(strings.Repeat("k", 32)) }
