@@ -19,7 +19,8 @@ type RequestLog interface {
 	// PruneRequests deletes up to limit of a tenant's oldest rows: those up to
 	// the last that was received before the given time, and those that are not
 	// among the newest keep. It returns how many; limit of them mean that there
-	// may be more. It does so in small transactions.
+	// may be more. It does so in small transactions. Unless the time is zero,
+	// which is before all, every row of the tenant is read for it.
 	PruneRequests(ctx context.Context, tenant string, before time.Time, keep, limit int) (int, error)
 }
 

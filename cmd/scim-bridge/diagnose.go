@@ -50,8 +50,9 @@ there for this, and one key to Redis, which expires after a minute. To the publi
 address it sends some requests without a valid token.
 
 With --simulate it plays an identity provider besides, against a bridge with this
-configuration over a sandbox, both in this process: a tenant doctor-… is in the
-database meanwhile, and no request leaves this machine for it.
+configuration over a sandbox, both in this process, in a throw-away tenant with a
+temporary database: your database is asked for a commit, and gets nothing of it,
+Redis is left out, and no request leaves this machine.
 
 The exit status is 0 without an error, 1 with one (with --strict: or a warning),
 and 2 when the configuration cannot be used.`,

@@ -26,9 +26,7 @@ type patient struct {
 	office  *office
 	bridge  *bridge.Bridge
 	tenants []*store.Tenant
-	// leftovers are throw-away tenants of other runs.
-	leftovers []*store.Tenant
-	closers   []func() error
+	closers []func() error
 }
 
 // open looks at the database, and opens it if that changes nothing. Its error
@@ -82,16 +80,8 @@ func (x *patient) begin(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	x.closers = append(x.closers, b.Close)
-	all, err := o.store.Tenants(ctx)
-	if err != nil {
+	if x.tenants, err = o.store.Tenants(ctx); err != nil {
 		return err
-	}
-	for _, t := range all {
-		if isThrowAway(t) {
-			x.leftovers = append(x.leftovers, t)
-		} else {
-			x.tenants = append(x.tenants, t)
-		}
 	}
 	x.office, x.bridge = o, b
 	return nil
@@ -124,12 +114,13 @@ func (x *patient) checks() []doctor.Check {
 	if x.office == nil {
 		return append(checks, doctor.Unlooked(doctor.Keys, "", x.why()), doctor.Unlooked(doctor.Tenant, "", x.why()))
 	}
-	checks = append(checks, doctor.CheckKeys(doctor.KeysOptions{Key: keys[0], Previous: keys[1:], Tenants: x.tenants}))
+	known := doctor.KeysOptions{Key: keys[0], Previous: keys[1:], Tenants: x.tenants}
+	if s.Requests.MaxRows > 0 {
+		known.Remembered = s.Requests.Keep
+	}
+	checks = append(checks, doctor.CheckKeys(known))
 	if len(x.tenants) == 0 {
 		checks = append(checks, doctor.NoTenants())
-	}
-	if len(x.leftovers) > 0 && x.e.simulate == "" {
-		checks = append(checks, doctor.Check{Name: doctor.Simulation, Look: x.left})
 	}
 	for _, address := range x.upstreams() {
 		checks = append(checks, doctor.CheckUpstream(doctor.Network{}, address))
@@ -167,7 +158,7 @@ func (x *patient) directories(ctx context.Context) (map[string]time.Time, error)
 		return nil, nil
 	}
 	read := map[string]time.Time{}
-	for _, t := range slices.Concat(x.tenants, x.leftovers) {
+	for _, t := range x.tenants {
 		d, err := x.office.store.Directory(ctx, t.Slug)
 		if err != nil {
 			return nil, err

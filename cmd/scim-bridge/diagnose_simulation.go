@@ -45,44 +45,22 @@ func (x *patient) simulations(ctx context.Context, clients []string) []doctor.Fi
 	if x.office == nil {
 		return doctor.Run(ctx, []doctor.Check{doctor.Unlooked(doctor.Simulation, "", x.why())}, doctor.RunOptions{})
 	}
-	checks := []doctor.Check{{Name: doctor.Simulation, Look: x.tidy}}
+	var checks []doctor.Check
 	for _, client := range clients {
 		checks = append(checks, doctor.CheckSimulation(client, x.play))
 	}
-	// Longer than removing a tenant takes at most.
+	// Longer than removing what was made takes at most.
 	return doctor.Run(ctx, checks, doctor.RunOptions{Timeout: simulationMost, Parallel: 1, Grace: time.Minute})
 }
 
-// tidy removes what runs that were killed have left.
-func (x *patient) tidy(ctx context.Context) []doctor.Finding {
-	removed, err := removeLeftovers(ctx, x.office, x.leftovers)
-	var found []doctor.Finding
-	if err != nil {
-		found = append(found, doctor.Finding{Level: doctor.Warning, Detail: err.Error(), Remedy: "see the check store"})
-	}
-	if removed > 0 {
-		found = append(found, doctor.Finding{Level: doctor.OK, Detail: fmt.Sprintf("removed %d throw-away tenants of runs that were killed", removed)})
-	}
-	return found
-}
-
-// left tells of throw-away tenants where no simulation is asked for.
-func (x *patient) left(context.Context) []doctor.Finding {
-	var found []doctor.Finding
-	for _, t := range x.leftovers {
-		found = append(found, doctor.Finding{
-			Level: doctor.Notice, Subject: t.Slug, Detail: "is a throw-away tenant of doctor, which runs at the moment or was killed",
-			Remedy: "the next scim-bridge doctor --simulate removes it, or scim-bridge tenant delete " + t.Slug + " --yes",
-		})
-	}
-	return found
-}
-
 // play runs a client against this configuration's bridge over a sandbox, both
-// on loopback in this process, in a throw-away tenant of the store, which is
-// gone afterwards whatever happens. Nothing works in the background: the
-// servers' jobs stay theirs.
+// on loopback in this process, in a throw-away tenant that has a database of its
+// own: of what the simulation does, nothing comes to the deployment's. That one
+// is asked for a commit before, as the simulation commits elsewhere.
 func (x *patient) play(ctx context.Context, client string) (report *simulate.Report, err error) {
+	if err := x.commit(ctx); err != nil {
+		return nil, fmt.Errorf("the database does not commit: %w", err)
+	}
 	secret := rand.Text()
 	sandboxURL, stop, err := serveLoopback(func() (http.Handler, func() error, error) {
 		sb, err := sandbox.New(sandbox.Options{Clients: []sandbox.Client{{
@@ -102,22 +80,13 @@ func (x *patient) play(ctx context.Context, client string) (report *simulate.Rep
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, t.remove(ctx)) }()
-	keeping, stopKeeping := context.WithCancel(ctx)
-	kept := make(chan struct{})
-	go func() {
-		defer close(kept)
-		t.keep(keeping)
-	}()
-	defer func() {
-		stopKeeping()
-		<-kept
-	}()
-	return x.playAs(ctx, client, t)
+	defer func() { err = errors.Join(err, t.remove()) }()
+	return playAs(ctx, client, t.office)
 }
 
-func (x *patient) playAs(ctx context.Context, client string, t *throwAway) (report *simulate.Report, err error) {
-	opts, err := x.office.bridgeOptions()
+// playAs runs a client against a bridge of the office, in its throw-away tenant.
+func playAs(ctx context.Context, client string, away *office) (report *simulate.Report, err error) {
+	opts, err := away.bridgeOptions()
 	if err != nil {
 		return nil, err
 	}
@@ -126,6 +95,8 @@ func (x *patient) playAs(ctx context.Context, client string, t *throwAway) (repo
 		return nil, err
 	}
 	opts.PublicURL, opts.Logger = "http://"+l.Addr().String(), slog.New(slog.DiscardHandler)
+	opts.StoreKind = "sqlite"
+	opts.Redis = nil      // the servers' keys are not for a tenant that they do not have
 	opts.RequestLog = nil // nobody would read it
 	b, err := bridge.New(opts)
 	if err != nil {
@@ -135,11 +106,11 @@ func (x *patient) playAs(ctx context.Context, client string, t *throwAway) (repo
 	server := serveOn(l, b.Handler())
 	defer func() { err = errors.Join(err, server.Close()) }()
 
-	token, _, err := b.Credentials.Create(ctx, credentials.Request{Tenant: t.slug, Name: "doctor", Client: client, Actor: actorCLI})
+	token, _, err := b.Credentials.Create(ctx, credentials.Request{Tenant: throwAwaySlug, Name: "doctor", Client: client, Actor: actorCLI})
 	if err != nil {
 		return nil, err
 	}
-	if _, err := b.Service.ScanNow(ctx, t.slug); err != nil {
+	if _, err := b.Service.ScanNow(ctx, throwAwaySlug); err != nil {
 		return nil, fmt.Errorf("reading the sandbox's people: %w", err)
 	}
 	transport := new(http.Transport) // no proxy on the way to loopback

@@ -4,15 +4,15 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
-	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
-	"time"
 
-	"github.com/sharearefund/scim-bridge/cmd/scim-bridge/bridge"
 	"github.com/sharearefund/scim-bridge/cmd/scim-bridge/doctor"
 	"github.com/sharearefund/scim-bridge/cmd/scim-bridge/settings"
 	"github.com/sharearefund/scim-bridge/cmd/scim-bridge/simulate"
@@ -20,8 +20,8 @@ import (
 	"github.com/sharearefund/scim-bridge/store/sqlstore"
 )
 
-// newPatient is a deployment on a database of its own, whose clock is now.
-func newPatient(t *testing.T, now func() time.Time) *patient {
+// newPatient is a deployment on a database of its own.
+func newPatient(t *testing.T) *patient {
 	t.Helper()
 	env := map[string]string{
 		"SCIM_BRIDGE_PUBLIC_URL": "https://scim.example.com", "SCIM_BRIDGE_SECRETS_KEY_ENV": "KEY",
@@ -32,7 +32,7 @@ func newPatient(t *testing.T, now func() time.Time) *patient {
 	if err != nil {
 		t.Fatal(err)
 	}
-	st, err := sqlstore.Open(t.Context(), sqlstore.Options{URL: s.Store.URL, Now: now})
+	st, err := sqlstore.Open(t.Context(), sqlstore.Options{URL: s.Store.URL})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,153 +47,93 @@ func newPatient(t *testing.T, now func() time.Time) *patient {
 	}
 }
 
-func slugsOf(t *testing.T, o *office) []string {
+// untouched checks that a deployment has neither tenants nor events, and that
+// no file is left in tmp.
+func untouched(t *testing.T, when string, x *patient, tmp string) {
 	t.Helper()
-	slugs, err := o.slugs(t.Context(), "")
-	if err != nil {
+	slugs, err := x.office.slugs(t.Context(), "")
+	events, errEvents := x.office.store.Events(t.Context(), store.EventQuery{})
+	files, errFiles := os.ReadDir(tmp)
+	if err := errors.Join(err, errEvents, errFiles); err != nil {
 		t.Fatal(err)
 	}
-	return slugs
-}
-
-// Only what doctor itself made is taken for a throw-away tenant.
-func TestIsThrowAway(t *testing.T) {
-	x := newPatient(t, nil)
-	made, err := newThrowAway(t.Context(), x.office, "http://127.0.0.1:4711", "secret")
-	if err != nil {
-		t.Fatal(err)
-	}
-	row, err := x.office.store.Tenant(t.Context(), made.slug)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !isThrowAway(row) {
-		t.Errorf("%+v is not recognised", row)
-	}
-	for name, change := range map[string]func(*store.Tenant){
-		"another slug":    func(t *store.Tenant) { t.Slug = "doctor-strange" },
-		"another name":    func(t *store.Tenant) { t.Name = "Doctor" },
-		"another address": func(t *store.Tenant) { t.BaseURL = "https://api.example.com" },
-	} {
-		other := *row
-		change(&other)
-		if isThrowAway(&other) {
-			t.Errorf("%s: a customer's tenant would be removed", name)
-		}
-	}
-	if err := made.remove(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if err := made.remove(t.Context()); err != nil {
-		t.Errorf("removing it again: %v", err)
-	}
-	if slugs := slugsOf(t, x.office); len(slugs) > 0 {
-		t.Errorf("left: %v", slugs)
+	if len(slugs)+len(events)+len(files) > 0 {
+		t.Errorf("%s, left: tenants %v, %d events, files %v", when, slugs, len(events), files)
 	}
 }
 
-// A tenant whose run was killed is removed by the next one, and one whose run
-// lives is not.
-func TestLeftovers(t *testing.T) {
-	later := time.Duration(0)
-	x := newPatient(t, func() time.Time { return time.Now().Add(later) })
-	if _, err := newThrowAway(t.Context(), x.office, "http://127.0.0.1:4711", "secret"); err != nil {
-		t.Fatal(err)
-	}
-	all, err := x.office.store.Tenants(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	x.leftovers = all
-	if found := x.left(t.Context()); len(found) != 1 || found[0].Level != doctor.Notice {
-		t.Errorf("%+v", found)
-	}
-	for _, tt := range []struct {
-		after time.Duration
-		want  int
-	}{{throwAwayTTL - time.Second, 0}, {throwAwayTTL + time.Second, 1}, {throwAwayTTL + time.Second, 0}} {
-		later = tt.after
-		if n, err := removeLeftovers(t.Context(), x.office, all); n != tt.want || err != nil {
-			t.Errorf("after %s: removed %d, %v; want %d", tt.after, n, err, tt.want)
-		}
-	}
-	if slugs := slugsOf(t, x.office); len(slugs) > 0 {
-		t.Errorf("left: %v", slugs)
-	}
-}
-
-// watched tells of every commit.
-type watched struct {
-	store.Store
-	committed func()
-}
-
-func (w watched) Update(ctx context.Context, f func(store.Tx) error) error {
-	err := w.Store.Update(ctx, f)
-	w.committed()
-	return err
-}
-
-// Whenever a simulation is interrupted, nothing of it is left.
-func TestInterruptedSimulation(t *testing.T) {
-	for _, commits := range []int{1, 2, 40} {
-		x := newPatient(t, nil)
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		left := make(chan struct{}, commits)
-		for range commits - 1 {
-			left <- struct{}{}
-		}
-		x.office.store = watched{x.office.store, func() {
-			select {
-			case <-left:
-			default:
-				cancel()
-			}
-		}}
-		if report, err := x.play(ctx, "okta"); !errors.Is(err, context.Canceled) {
-			t.Errorf("after %d commits: %v, %+v", commits, err, report)
-		}
-		if slugs := slugsOf(t, x.office); len(slugs) > 0 {
-			t.Errorf("after %d commits, left: %v", commits, slugs)
-		}
-	}
-}
-
-// unreachable is the loopback of another machine, where no sandbox is.
-type unreachable struct{}
-
-func (unreachable) RoundTrip(*http.Request) (*http.Response, error) {
-	return nil, errors.New("connect: connection refused")
-}
-
-// What a server on another machine does with the tenant meanwhile is of no
-// consequence: its scans fail, and its jobs go with the tenant.
-func TestSimulationBesideAnotherServer(t *testing.T) {
-	x := newPatient(t, nil)
-	opts, err := x.office.bridgeOptions()
-	if err != nil {
-		t.Fatal(err)
-	}
-	opts.Transport = unreachable{}
-	b, err := bridge.New(opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- b.Run(ctx) }()
+// Of a simulation nothing is left: no tenant, no event, no file.
+func TestSimulationLeavesNothing(t *testing.T) {
+	tmp := t.TempDir()
+	t.Setenv("TMPDIR", tmp)
+	x := newPatient(t)
 	report, err := x.play(t.Context(), "entra")
 	if err != nil || report.Verdict != simulate.OK {
 		t.Errorf("%+v, %v", report, err)
 	}
-	stop()
-	if err := errors.Join(<-done, b.Close()); err != nil {
-		t.Error(err)
+	untouched(t, "afterwards", x, tmp)
+}
+
+// stopped is a context that ends when it is looked at for the last time of left.
+type stopped struct {
+	context.Context
+	left atomic.Int64
+	done chan struct{}
+}
+
+func (s *stopped) Done() <-chan struct{} {
+	if s.left.Add(-1) == 0 {
+		close(s.done)
 	}
-	jobs, err := x.office.store.Jobs(t.Context(), "", 100)
-	if err != nil || len(jobs) > 0 || len(slugsOf(t, x.office)) > 0 {
-		t.Errorf("left: %v, jobs %v, %v", slugsOf(t, x.office), jobs, err)
+	return s.done
+}
+
+func (s *stopped) Err() error {
+	select {
+	case <-s.done:
+		return context.Canceled
+	default:
+		return nil
+	}
+}
+
+// Whenever a simulation is interrupted, nothing of it is left either.
+func TestInterruptedSimulation(t *testing.T) {
+	tmp := t.TempDir()
+	t.Setenv("TMPDIR", tmp)
+	for _, looks := range []int64{1, 10, 50, 400} {
+		x := newPatient(t)
+		ctx := &stopped{Context: t.Context(), done: make(chan struct{})}
+		ctx.left.Store(looks)
+		report, err := x.play(ctx, "okta")
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("after %d looks: %v, %+v", looks, err, report)
+		}
+		untouched(t, fmt.Sprintf("after %d looks at the context", looks), x, tmp)
+	}
+}
+
+// deaf is a store that does not commit.
+type deaf struct{ store.Store }
+
+func (deaf) Ping(context.Context) error { return errors.New("disk full") }
+
+// A simulation commits to a database of its own; that the deployment's does, too,
+// is asked before.
+func TestSimulationOverADatabaseThatDoesNotCommit(t *testing.T) {
+	x := newPatient(t)
+	x.office.store = deaf{x.office.store}
+	if report, err := x.play(t.Context(), "okta"); report != nil || err == nil || !strings.Contains(err.Error(), "does not commit: disk full") {
+		t.Errorf("%+v, %v", report, err)
+	}
+}
+
+// The servers' cache knows nothing of the throw-away tenant, so it is not asked.
+func TestSimulationLeavesRedisAlone(t *testing.T) {
+	x := newPatient(t)
+	x.settings.Redis.URL = "redis://127.0.0.1:1"
+	if report, err := x.play(t.Context(), "jumpcloud"); err != nil || report.Verdict != simulate.OK {
+		t.Errorf("%+v, %v", report, err)
 	}
 }
 

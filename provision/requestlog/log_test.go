@@ -214,12 +214,35 @@ func TestOldRowsAreRemovedInPortions(t *testing.T) {
 		time.Sleep(pruneEvery + 3*portionEvery)
 		synctest.Wait()
 		stop()
-		want := "acme 1h0m0s 10, acme 1h0m0s 10, acme 1h0m0s 10, globex 1h0m0s 10"
+		// A round goes by the time at which it began.
+		want := "acme 1h0m0s 10, acme 1h0m0.5s 10, acme 1h0m1s 10, globex 1h0m1s 10"
 		if got := strings.Join(s.asked[:min(4, len(s.asked))], ", "); got != want {
 			t.Errorf("asked: %s", got)
 		}
 		if s.old["acme"] != 0 {
 			t.Errorf("%d rows are left", s.old["acme"])
+		}
+	})
+}
+
+// To find old rows takes a look at all of them, so most rounds count alone.
+func TestAgeIsLookedAtNowAndThen(t *testing.T) {
+	s := &fakeStore{}
+	running(t, s, func(o *Options) { o.Keep = time.Hour }, func(l *Log, _ *int, stop func()) {
+		time.Sleep(3*ageEvery + pruneEvery)
+		synctest.Wait()
+		stop()
+		rounds, aged := 0, 0
+		for _, asked := range s.asked {
+			if strings.HasPrefix(asked, "acme ") {
+				rounds++
+			}
+			if asked == "acme 1h0m0s 10" {
+				aged++
+			}
+		}
+		if rounds < int(3*ageEvery/pruneEvery) || aged < 3 || aged > 4 {
+			t.Errorf("age was looked at in %d of %d rounds", aged, rounds)
 		}
 	})
 }

@@ -198,14 +198,13 @@ func (s *sqlStore) PruneRequests(ctx context.Context, tenant string, before time
 	if !storable(tenant) {
 		return 0, nil
 	}
-	// What is beyond the newest is so for good: rows only come behind them.
-	var beyond int64
-	err := s.one(ctx, `SELECT coalesce(max(seq), 0) FROM (SELECT seq FROM requests WHERE tenant = $1
-		ORDER BY seq DESC LIMIT 1 OFFSET $2) newest`, []any{tenant, max(keep, 0)}, &beyond)
+	// What is beyond the newest, or behind what is old, is so for good: rows only
+	// come behind them.
+	upTo, err := s.prunable(ctx, tenant, before, keep)
 	total := 0
 	for n := -1; err == nil && n != 0 && total < limit; total += n {
 		err = s.write(ctx, func(t *tx) (err error) {
-			n, err = t.pruneRequests(tenant, before, beyond, min(limit-total, pruneAtOnce))
+			n, err = t.pruneRequests(tenant, upTo, min(limit-total, pruneAtOnce))
 			return err
 		})
 		if err != nil {
@@ -215,32 +214,35 @@ func (s *sqlStore) PruneRequests(ctx context.Context, tenant string, before time
 	return total, wrap(err, "pruning requests of %q", tenant)
 }
 
-// pruneRequests removes those of the oldest few that are to go.
-func (t *tx) pruneRequests(tenant string, before time.Time, beyond int64, few int) (int, error) {
+// prunable is the greatest seq of what is to go, 0 for none.
+func (s *sqlStore) prunable(ctx context.Context, tenant string, before time.Time, keep int) (int64, error) {
+	var beyond, old int64
+	err := s.one(ctx, `SELECT coalesce(max(seq), 0) FROM (SELECT seq FROM requests WHERE tenant = $1
+		ORDER BY seq DESC LIMIT 1 OFFSET $2) newest`, []any{tenant, max(keep, 0)}, &beyond)
+	if err == nil && !before.IsZero() {
+		// All are looked at: behind those of a process whose clock was ahead
+		// there may be older ones.
+		err = s.one(ctx, `SELECT coalesce(max(seq), 0) FROM requests WHERE tenant = $1 AND at < $2`, []any{tenant, micros(before)}, &old)
+	}
+	return max(beyond, old), err
+}
+
+// pruneRequests removes the oldest few up to a seq.
+func (t *tx) pruneRequests(tenant string, upTo int64, few int) (int, error) {
 	oldest, err := list(t.ctx, &t.reader, scanRequest, "reading the oldest",
-		`SELECT `+requestColumns+` FROM requests WHERE tenant = $1 ORDER BY seq LIMIT $2`, tenant, few)
-	if err != nil {
+		`SELECT `+requestColumns+` FROM requests WHERE tenant = $1 AND seq <= $2 ORDER BY seq LIMIT $3`, tenant, upTo, few)
+	if err != nil || len(oldest) == 0 {
 		return 0, err
-	}
-	// Rows come in about the order of their times.
-	for len(oldest) > 0 {
-		if last := oldest[len(oldest)-1]; last.At.Before(before) || last.Seq <= beyond {
-			break
-		}
-		oldest = oldest[:len(oldest)-1]
-	}
-	if len(oldest) == 0 {
-		return 0, nil
 	}
 	var subjects []string
 	for _, r := range oldest {
 		subjects = append(subjects, subjectsOf(r)...)
 	}
-	upTo := oldest[len(oldest)-1].Seq
+	last := oldest[len(oldest)-1].Seq
 	if _, err := t.exec(t.ctx, `DELETE FROM request_subjects WHERE tenant = $1 AND subject {in $2} AND seq <= $3`,
-		tenant, t.d.list(distinct(subjects)), upTo); err != nil {
+		tenant, t.d.list(distinct(subjects)), last); err != nil {
 		return 0, err
 	}
-	n, err := t.exec(t.ctx, `DELETE FROM requests WHERE tenant = $1 AND seq <= $2`, tenant, upTo)
+	n, err := t.exec(t.ctx, `DELETE FROM requests WHERE tenant = $1 AND seq <= $2`, tenant, last)
 	return int(n), err
 }

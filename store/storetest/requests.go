@@ -145,6 +145,25 @@ var requestCases = []testCase{
 		subjects := store.RequestQuery{Tenant: "t", Subjects: []string{"p-0", "p-all", "id-0", "id-1", "id-2"}}
 		equal(h, selectedRequests(all[9:], subjects))(h.s.Requests(h.ctx, subjects))
 	}},
+	{"prunes what is old behind what a fast clock dated", func(h *suite) {
+		h.must(h.putTenant(tenant("t")))
+		cut := base.Add(time.Hour)
+		var all []*store.Request
+		for i := range 260 {
+			r := request(2 * i)
+			if r.At = base; i < 150 {
+				r.At = base.Add(1000 * time.Hour)
+			} else if i >= 250 {
+				r.At = cut
+			}
+			all = append(all, r)
+		}
+		h.must(h.s.AppendRequests(h.ctx, all))
+		equal(h, 0)(h.s.PruneRequests(h.ctx, "t", time.Time{}, 1000, 1000))
+		equal(h, 200)(h.s.PruneRequests(h.ctx, "t", cut, 1000, 200))
+		equal(h, 50)(h.s.PruneRequests(h.ctx, "t", cut, 1000, 200))
+		equal(h, all[250:])(h.s.Requests(h.ctx, store.RequestQuery{Tenant: "t"}))
+	}},
 	{"prunes by number, in portions", func(h *suite) {
 		all := h.log(20)
 		equal(h, 0)(h.s.PruneRequests(h.ctx, "t", base, 10, 100))

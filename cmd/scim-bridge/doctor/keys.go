@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/sharearefund/scim-bridge/store"
 	"github.com/sharearefund/scim-bridge/store/seal"
@@ -18,6 +19,9 @@ type KeysOptions struct {
 	Previous [][]byte
 	// Tenants has every tenant of the store.
 	Tenants []*store.Tenant
+	// Remembered is how long the log of requests keeps rows, whose names are
+	// found by the key of their time. 0: there is no such log.
+	Remembered time.Duration
 }
 
 // CheckKeys checks that the keys open every tenant's secrets, and which of the
@@ -76,9 +80,16 @@ func (f *findings) unneeded(o KeysOptions) {
 		for _, t := range o.Tenants {
 			needed = needed || !s.Stale(t.Secrets)
 		}
-		if !needed {
-			f.add(Notice, fmt.Sprintf("secrets.previous_key_files[%d]", i), "remove it, and restart the servers in turn", "nothing is sealed with this key any more")
+		if needed {
+			continue
 		}
+		detail, remedy := "nothing is sealed with this key any more", "remove it, and restart the servers in turn"
+		if o.Remembered > 0 {
+			keep := span(o.Remembered) + " (requests.keep)"
+			detail += "; but by it alone the log of requests finds names in what came before the rotation: keep it " + keep + " from then on"
+			remedy += ", when that time has passed or if such names do not matter"
+		}
+		f.add(Notice, fmt.Sprintf("secrets.previous_key_files[%d]", i), remedy, "%s", detail)
 	}
 }
 

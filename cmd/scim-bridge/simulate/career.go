@@ -22,7 +22,7 @@ func (s *simulation) update(ctx context.Context) error {
 		return err
 	}
 	if a := s.look(ctx, isRead, p); a != nil {
-		differs := differences(a.object, p.Person, true)
+		differs := s.differences(a.object, p.Person, true)
 		named := func(d string) bool { return strings.HasPrefix(d, "name.") }
 		i := slices.IndexFunc(differs, named)
 		s.expect(isChanged, i < 0, a, "%s", strings.Join(differs, "; "))
@@ -55,7 +55,7 @@ func (s *simulation) rename(ctx context.Context) error {
 		s.expect(isRenamed, l.total == 0 && len(l.resources) == 0, l.answer, "by the old name: %s", l.size())
 	}
 	if a := s.look(ctx, isRead, p); a != nil {
-		differs := differences(a.object, p.Person, true)
+		differs := s.differences(a.object, p.Person, true)
 		s.expect(isChanged, len(differs) == 0, a, "%s", strings.Join(differs, "; "))
 	}
 	return ctx.Err()
@@ -113,7 +113,7 @@ func (s *simulation) restore(ctx context.Context) error {
 		}
 	}
 	if a := s.look(ctx, isRestored, p); a != nil {
-		differs := differences(a.object, p.Person, true)
+		differs := s.differences(a.object, p.Person, true)
 		s.expect(isRestored, len(differs) == 0, a, "%s", strings.Join(differs, "; "))
 	}
 	for _, g := range s.pushed() {

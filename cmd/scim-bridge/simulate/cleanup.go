@@ -100,7 +100,7 @@ func (s *simulation) cleanUp(ctx context.Context) {
 				t.left.Reason = "there was no time left"
 			}
 			if t.left.Reason != "" {
-				t.left.ID, t.left.Reason = s.clean(t.left.ID), s.clean(t.left.Reason)
+				t.left.ID, t.left.Reason = s.clean(t.left.ID), s.quote(t.left.Reason)
 				s.report.Left = append(s.report.Left, t.left)
 			}
 		}

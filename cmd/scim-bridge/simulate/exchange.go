@@ -147,7 +147,7 @@ func (s *simulation) inspect(a *answer, throttled bool) {
 		s.expect(isLetIn, a.status != http.StatusTooManyRequests, a, "%s", a.says())
 	}
 	if a.status >= 300 && a.status < 400 {
-		s.expect(isNotRedirected, false, a, "answered %d to %s", a.status, a.header.Get("Location"))
+		s.expect(isNotRedirected, false, a, "answered %d to %s", a.status, place(a.header.Get("Location")))
 		a.problem = fmt.Sprintf("answered %d, a redirect, which was not followed", a.status)
 		return
 	}
@@ -157,7 +157,7 @@ func (s *simulation) inspect(a *answer, throttled bool) {
 		s.client.Header(own)
 		fits := err == nil && (kind == "application/scim+json" || kind == own.Get("Accept"))
 		s.expect(isMediaType, fits, a, "Content-Type %q", a.header.Get("Content-Type"))
-		if !s.expect(isJSON, a.object != nil, a, "%s with a body that begins with %s", a.says(), clip(string(a.body), 80)) && a.success() {
+		if !s.expect(isJSON, a.object != nil, a, "%s with a body that is %s", a.says(), bodyKind(a.body)) && a.success() {
 			a.problem = "answered something that is not a JSON object"
 			return
 		}
@@ -165,6 +165,16 @@ func (s *simulation) inspect(a *answer, throttled bool) {
 	if a.status >= 400 {
 		s.expect(isError, isErrorBody(a), a, "%s", errorShape(a))
 	}
+}
+
+// place is where a redirect leads, without what may tell who is asked for.
+func place(location string) string {
+	u, err := url.Parse(location)
+	if err != nil {
+		return "what is not a URL"
+	}
+	u.User, u.RawQuery, u.Fragment, u.RawFragment = nil, "", "", ""
+	return u.String()
 }
 
 // isErrorBody: RFC 7644 §3.12.

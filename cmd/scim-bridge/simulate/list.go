@@ -37,7 +37,7 @@ func (s *simulation) list(a *answer) *list {
 		l.resources = append(l.resources, resource)
 	}
 	s.expect(isListShape, shaped, a, "schemas %s, totalResults %s, Resources %s, or one of these without an id",
-		shape(a.object["schemas"]), shape(a.object["totalResults"]), shape(a.object["Resources"]))
+		shape(a.object["schemas"]), shape(a.object["totalResults"]), kind(a.object["Resources"]))
 	numbers := true
 	for name, to := range map[string]*int{"totalResults": &l.total, "startIndex": &l.start, "itemsPerPage": new(int)} {
 		n, isNumber := a.object[name].(float64)

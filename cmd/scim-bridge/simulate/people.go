@@ -115,7 +115,7 @@ func (s *simulation) made(ctx context.Context, a *answer, p *person) {
 	}
 	s.expect(isLocation, a.header.Get("Location") != "" || a.status != http.StatusCreated, a, "no Location")
 	s.isUser(a)
-	differs := differences(a.object, p.Person, true)
+	differs := s.differences(a.object, p.Person, true)
 	s.expect(isEcho, len(differs) == 0, a, "%s", strings.Join(differs, "; "))
 }
 
@@ -147,8 +147,9 @@ func (s *simulation) isUser(a *answer) {
 	s.expect(isSecret, !has, a, "a password")
 }
 
-// differences says where a user is not as the client sent it.
-func differences(user map[string]any, p idp.Person, active bool) []string {
+// differences says where a user is not as the client sent it. Names are shown
+// when the user is one of the run's.
+func (s *simulation) differences(user map[string]any, p idp.Person, active bool) []string {
 	name, _ := user["name"].(map[string]any)
 	var out []string
 	for _, d := range []struct {
@@ -160,9 +161,14 @@ func differences(user map[string]any, p idp.Person, active bool) []string {
 		{"name.givenName", name["givenName"], p.Given},
 		{"name.familyName", name["familyName"], p.Family},
 	} {
-		if textOf(d.got) != d.want {
-			out = append(out, fmt.Sprintf("%s is %s, sent was %q", d.what, shape(d.got), d.want))
+		if textOf(d.got) == d.want {
+			continue
 		}
+		is := kind(d.got)
+		if s.ours(textOf(user["userName"])) {
+			is = shape(d.got)
+		}
+		out = append(out, fmt.Sprintf("%s is %s, sent was %q", d.what, is, d.want))
 	}
 	if user["active"] != active {
 		out = append(out, fmt.Sprintf("active is %s, sent was %t", shape(user["active"]), active))
@@ -174,7 +180,7 @@ func differences(user map[string]any, p idp.Person, active bool) []string {
 		found = found || textOf(email["value"]) == p.Mail
 	}
 	if !found {
-		out = append(out, fmt.Sprintf("emails are %s, sent was %q", shape(user["emails"]), p.Mail))
+		out = append(out, fmt.Sprintf("emails are %s, sent was %q", kind(user["emails"]), p.Mail))
 	}
 	return out
 }
@@ -228,7 +234,7 @@ func (s *simulation) find(ctx context.Context) error {
 			s.expect(isFoundInAnyCase, l.only(p.id), l.answer, "%s", l.size())
 		}
 		if a := s.look(ctx, isRead, p); a != nil {
-			differs := differences(a.object, p.Person, true)
+			differs := s.differences(a.object, p.Person, true)
 			s.expect(isEcho, len(differs) == 0, a, "%s", strings.Join(differs, "; "))
 		}
 	}

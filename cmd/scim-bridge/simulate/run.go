@@ -202,14 +202,14 @@ func (s *simulation) end(err error, took time.Duration) {
 	skipped, skips := errors.AsType[*skip](err)
 	switch {
 	case skips:
-		c.Reason = s.clean(skipped.reason)
+		c.Reason = s.quote(skipped.reason)
 		if len(c.Checks) == 0 {
 			c.Verdict = Skipped
 		}
 	case errors.Is(err, context.Canceled):
 		c.Reason = "the run was interrupted"
 	case err != nil:
-		c.Verdict, c.Reason = Failed, s.clean(err.Error())
+		c.Verdict, c.Reason = Failed, s.quote(err.Error())
 	}
 	for _, check := range c.Checks {
 		if check.Verdict == Failed {
@@ -254,9 +254,9 @@ func (s *simulation) expect(e *expectation, ok bool, a *answer, got string, args
 	if c.Verdict == Failed {
 		return false
 	}
-	c.Verdict, c.Got = Failed, s.clean(fmt.Sprintf(got, args...))
+	c.Verdict, c.Got = Failed, s.quote(fmt.Sprintf(got, args...))
 	if a != nil {
-		c.Request, c.Sent = s.clean(a.request.Label()), s.clean(sent(a.request.Body))
+		c.Request, c.Sent = s.clean(a.request.Label()), s.quote(sent(a.request.Body))
 	}
 	return false
 }
