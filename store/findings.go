@@ -14,7 +14,8 @@ type Finding struct {
 	// Code names what was found.
 	Code string
 	// Subject is what it was found of: the id of a person or of a group, an
-	// attribute, a pseudonym; "" where the traffic as a whole shows it.
+	// attribute of a schema, a pseudonym by the operator's key; "" where the
+	// traffic as a whole shows it, or what may not be kept.
 	Subject string
 	// FirstSeen and LastSeen are zero when it was settled before it was seen.
 	FirstSeen, LastSeen time.Time

@@ -1,8 +1,6 @@
 package lint
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"strings"
 	"sync"
 	"time"
@@ -11,21 +9,26 @@ import (
 )
 
 const (
-	// Bounds of what is held between two writes. Beyond them evidence is
-	// passed over: what lasts is seen again.
-	maxTallies, maxGood, maxRefusals, maxClients = 4096, 16_384, 64, 10_000
+	// Bounds of what is held of one tenant between two writes. Beyond them
+	// evidence is passed over: what lasts is seen again.
+	maxTallies, maxGood, maxRefusals = 4096, 16_384, 64
+	// maxSenders is how many credentials are remembered.
+	maxSenders = 10_000
 	// maxMembers is how many members of a refused change are looked up.
 	maxMembers = 200
 	// flagEvery is how often it is noted of a credential that its requests
 	// carry Entra's flag.
 	flagEvery = time.Hour
+	// together is the time within which several kinds of client must have used
+	// a credential to share it: one that took another's place does not.
+	together = day
 )
 
-// key is a finding of one tenant, credential and subject.
+// key is a finding of one tenant: of a credential and a subject.
 type key struct {
-	tenant, credential string
-	code               code
-	subject            string
+	credential string
+	code       code
+	subject    string
 }
 
 // tally is what was seen of a key.
@@ -34,8 +37,16 @@ type tally struct {
 	count                int64
 }
 
-// subject is who or what good evidence is about, whichever credential sent it.
-type subject struct{ tenant, id string }
+// see counts one more.
+func (t *tally) see(at time.Time) {
+	if t.first.IsZero() || at.Before(t.first) {
+		t.first = at
+	}
+	if at.After(t.last) {
+		t.last = at
+	}
+	t.count++
+}
 
 // good says which codes something spoke against, and when last.
 type good struct {
@@ -45,8 +56,8 @@ type good struct {
 
 // refusal is a refused change whose reason is looked up in the store later.
 type refusal struct {
-	tenant, credential string
-	at                 time.Time
+	credential string
+	at         time.Time
 	// name and externalID are of a create that was answered 409, id of a
 	// change of a user that was answered 403.
 	name, externalID, id string
@@ -56,144 +67,135 @@ type refusal struct {
 	members []string
 }
 
-// evidence is what was seen since the last write. It is safe for concurrent
-// use, and bounded.
-type evidence struct {
-	mu       sync.Mutex
-	tallies  map[key]tally
-	good     map[subject]good
+// share is what was seen of one tenant. Each has bounds of its own, so that the
+// noise of one hides nothing of another.
+type share struct {
+	// The maps hold pointers: a map that is assigned to takes the new key's
+	// memory over, which can be that of a whole request.
+	tallies map[key]*tally
+	// good is by subject, whichever credential sent it.
+	good     map[string]*good
 	refusals []refusal
+}
 
-	// clients are the dialects that each credential showed in this process.
-	clients map[string]mask
-	// flagged is when it was last noted that a credential's requests carry
-	// the flag.
-	flagged map[string]time.Time
+// tally is that of a key, nil where there is no room for a new one.
+func (s *share) tally(k key) *tally {
+	t := s.tallies[k]
+	if t == nil && len(s.tallies) < maxTallies {
+		k.subject = strings.Clone(k.subject)
+		t = new(tally)
+		s.tallies[k] = t
+	}
+	return t
+}
+
+// sender is what this process remembers of a credential.
+type sender struct {
+	// dialects are those that it showed, and when last.
+	dialects map[scim.Dialect]time.Time
+	// flagged is when it was last noted that its requests carry the flag.
+	flagged time.Time
+}
+
+// several reports whether several kinds of client use the credential.
+func (s *sender) several(at time.Time) bool {
+	n := 0
+	for _, last := range s.dialects {
+		if at.Sub(last) < together {
+			n++
+		}
+	}
+	return n > 1
+}
+
+// evidence is what was seen since the last write. It is safe for concurrent
+// use, and bounded for each tenant.
+type evidence struct {
+	mu      sync.Mutex
+	tenants map[string]*share
+	senders map[string]*sender // by credential
 }
 
 func newEvidence() *evidence {
-	return &evidence{
-		tallies: map[key]tally{}, good: map[subject]good{}, clients: map[string]mask{}, flagged: map[string]time.Time{},
+	return &evidence{tenants: map[string]*share{}, senders: map[string]*sender{}}
+}
+
+// of is a tenant's share. e.mu is held.
+func (e *evidence) of(tenant string) *share {
+	s := e.tenants[tenant]
+	if s == nil {
+		s = &share{tallies: map[key]*tally{}, good: map[string]*good{}}
+		e.tenants[tenant] = s
 	}
+	return s
 }
 
 // see notes that a key was seen: what spoke against it before counts no more.
 // e.mu is held.
-func (e *evidence) see(k key, at time.Time) {
-	s := subject{k.tenant, k.subject}
-	if g, ok := e.good[s]; ok && g.codes.has(k.code) {
-		e.good[s] = good{g.codes &^ maskOf(k.code), g.at}
+func (e *evidence) see(tenant string, k key, at time.Time) {
+	s := e.of(tenant)
+	if g := s.good[k.subject]; g != nil {
+		g.codes &^= maskOf(k.code)
 	}
-	t, ok := e.tallies[k]
-	if !ok && len(e.tallies) >= maxTallies {
-		return
+	if t := s.tally(k); t != nil {
+		t.see(at)
 	}
-	if t.first.IsZero() {
-		t.first = at
-	}
-	if at.After(t.last) {
-		t.last = at
-	}
-	t.count++
-	e.tallies[k] = t
 }
 
 // settle notes what speaks against codes. e.mu is held.
-func (e *evidence) settle(tenant, id string, codes mask, at time.Time) {
-	if codes == 0 || id == "" {
+func (e *evidence) settle(tenant, subject string, codes mask, at time.Time) {
+	if codes == 0 || subject == "" {
 		return
 	}
-	s := subject{tenant, id}
-	g, ok := e.good[s]
-	if !ok && len(e.good) >= maxGood {
-		return
+	s := e.of(tenant)
+	g := s.good[subject]
+	if g == nil {
+		if len(s.good) >= maxGood {
+			return
+		}
+		g = new(good)
+		s.good[strings.Clone(subject)] = g
 	}
-	e.good[s] = good{g.codes | codes, at}
+	g.codes, g.at = g.codes|codes, at
 }
 
 // settleKey notes that the contrary of a key was seen, whether or not the key
 // ever was. e.mu is held.
-func (e *evidence) settleKey(k key, at time.Time) {
-	t, ok := e.tallies[k]
-	if !ok && len(e.tallies) >= maxTallies {
-		return
+func (e *evidence) settleKey(tenant string, k key, at time.Time) {
+	if t := e.of(tenant).tally(k); t != nil {
+		t.settled = at
 	}
-	t.settled = at
-	e.tallies[k] = t
 }
 
-// client notes the dialect of a request, and returns all that the credential
-// showed. e.mu is held.
-func (e *evidence) client(credential string, d scim.Dialect) mask {
-	m := e.clients[credential]
-	if with := m | 1<<d; with != m {
-		if m == 0 && len(e.clients) >= maxClients {
-			clear(e.clients)
+// sender notes the dialect of a request, and returns what is remembered of its
+// credential. e.mu is held.
+func (e *evidence) sender(credential string, d scim.Dialect, at time.Time) *sender {
+	s := e.senders[credential]
+	if s == nil {
+		if len(e.senders) >= maxSenders {
+			clear(e.senders)
 		}
-		e.clients[credential] = with
-		return with
+		s = &sender{dialects: map[scim.Dialect]time.Time{}}
+		e.senders[credential] = s
 	}
-	return m
+	if d != scim.DialectRFC { // which is everybody's until it is recognised
+		s.dialects[d] = at
+	}
+	return s
 }
 
 // refuse keeps a refusal. e.mu is held.
-func (e *evidence) refuse(r refusal) {
-	if len(e.refusals) < maxRefusals {
-		e.refusals = append(e.refusals, r)
+func (e *evidence) refuse(tenant string, r refusal) {
+	if s := e.of(tenant); len(s.refusals) < maxRefusals {
+		s.refusals = append(s.refusals, r)
 	}
 }
 
-// take returns what was seen and begins anew.
-func (e *evidence) take() (tallies map[key]tally, settled map[subject]good, refusals []refusal) {
+// take returns what was seen, by tenant, and begins anew.
+func (e *evidence) take() map[string]*share {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	tallies, settled, refusals = e.tallies, e.good, e.refusals
-	e.tallies, e.good, e.refusals = map[key]tally{}, map[subject]good{}, nil
-	return tallies, settled, refusals
-}
-
-// pseudonym begins the subject of something that has no id yet.
-const pseudonym = "new-"
-
-// unnamed is the subject of a person or group that could not be created: the
-// same for the same name, which it does not show.
-func unnamed(tenant, resource, name string) string {
-	if name == "" {
-		return ""
-	}
-	sum := sha256.Sum256([]byte(tenant + "\x00" + resource + "\x00" + scim.Fold(name)))
-	return pseudonym + hex.EncodeToString(sum[:8])
-}
-
-// shownName is an attribute's name without what a path says in brackets; "" for
-// what is no name and could be somebody's.
-func shownName(path string) string {
-	if i := strings.LastIndex(path, ": "); i >= 0 {
-		path = path[i+2:]
-	}
-	var b strings.Builder
-	for len(path) > 0 {
-		i := strings.IndexByte(path, '[')
-		if i < 0 {
-			b.WriteString(path)
-			break
-		}
-		b.WriteString(path[:i])
-		end := strings.LastIndexByte(path, ']')
-		if end < i {
-			break
-		}
-		path = path[end+1:]
-	}
-	name := b.String()
-	if name == "" || len(name) > 160 {
-		return ""
-	}
-	for i := range len(name) {
-		c := name[i]
-		if (c|0x20 < 'a' || c|0x20 > 'z') && (c < '0' || c > '9') && !strings.ContainsRune("_-.:$/", rune(c)) {
-			return ""
-		}
-	}
-	return name
+	taken := e.tenants
+	e.tenants = map[string]*share{}
+	return taken
 }

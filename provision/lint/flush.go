@@ -18,40 +18,36 @@ func (l *Linter) Flush(ctx context.Context) error {
 		return ctx.Err()
 	}
 	defer func() { <-l.flushing }()
-	tallies, settled, refusals := l.seen.take()
-	before := l.before
-	l.before = settled
-	if len(tallies)+len(settled)+len(refusals) == 0 {
-		return nil
-	}
+	taken, before := l.seen.take(), l.before
+	l.before = make(map[string]map[string]*good, len(taken))
 	var errs []error
-	for _, r := range refusals {
-		if err := l.explain(ctx, r, tallies); err != nil {
-			errs = append(errs, err)
-		}
-	}
-	byTenant := map[string]map[key]tally{}
-	for k, t := range tallies {
-		if byTenant[k.tenant] == nil {
-			byTenant[k.tenant] = map[key]tally{}
-		}
-		byTenant[k.tenant][k] = t
-	}
-	for s := range settled {
-		if byTenant[s.tenant] == nil {
-			byTenant[s.tenant] = map[key]tally{}
-		}
-	}
-	for tenant, seen := range byTenant {
-		if err := l.merge(ctx, tenant, seen, settled, before); err != nil {
+	for tenant, seen := range taken {
+		l.before[tenant] = seen.good
+		if err := l.write(ctx, tenant, seen, before[tenant]); err != nil {
 			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
 }
 
+// write writes what was seen of one tenant. What it takes from the time of the
+// others is bounded, and looking for reasons leaves time to write.
+func (l *Linter) write(ctx context.Context, tenant string, seen *share, before map[string]*good) error {
+	looking, cancel := context.WithTimeout(ctx, explainTimeout)
+	defer cancel()
+	var explained error
+	for _, r := range seen.refusals {
+		if explained = l.explain(looking, tenant, r, seen); explained != nil {
+			break
+		}
+	}
+	writing, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	return errors.Join(explained, l.merge(writing, tenant, seen, before))
+}
+
 // merge writes what was seen of one tenant, and what is over.
-func (l *Linter) merge(ctx context.Context, tenant string, seen map[key]tally, settled, before map[subject]good) error {
+func (l *Linter) merge(ctx context.Context, tenant string, seen *share, before map[string]*good) error {
 	kept, err := l.store.Findings(ctx, tenant)
 	if err != nil {
 		return err
@@ -67,24 +63,24 @@ func (l *Linter) merge(ctx context.Context, tenant string, seen map[key]tally, s
 		if !ok {
 			continue // of a newer or older version
 		}
-		k := key{tenant, f.Credential, c, f.Subject}
+		k := key{f.Credential, c, f.Subject}
 		known[k] = true
 		if !f.Open() {
 			continue
 		}
 		open[place{f.Credential, c}]++
-		if _, again := seen[k]; again {
+		if seen.tallies[k] != nil {
 			continue
 		}
-		if at := contrary(k, settled, before); at.After(f.LastSeen) {
+		if at := contrary(k, seen.good, before); at.After(f.LastSeen) {
 			write = append(write, store.Finding{
 				Tenant: tenant, Credential: f.Credential, Code: f.Code, Subject: f.Subject, SettledAt: at,
 			})
 		}
 	}
-	for k, t := range seen {
+	for k, t := range seen.tallies {
 		p := place{k.credential, k.code}
-		if at := contrary(k, settled, before); at.After(t.settled) {
+		if at := contrary(k, seen.good, before); at.After(t.settled) {
 			t.settled = at
 		}
 		if !known[k] && !t.last.IsZero() {
@@ -102,9 +98,9 @@ func (l *Linter) merge(ctx context.Context, tenant string, seen map[key]tally, s
 }
 
 // contrary is when something last spoke against a key; zero: not lately.
-func contrary(k key, periods ...map[subject]good) time.Time {
+func contrary(k key, periods ...map[string]*good) time.Time {
 	for _, p := range periods {
-		if g, ok := p[subject{k.tenant, k.subject}]; ok && g.codes.has(k.code) {
+		if g := p[k.subject]; g != nil && g.codes.has(k.code) {
 			return g.at
 		}
 	}
@@ -113,25 +109,18 @@ func contrary(k key, periods ...map[subject]good) time.Time {
 
 // explain finds out in the store why a change was refused, and adds that to
 // what was seen.
-func (l *Linter) explain(ctx context.Context, r refusal, into map[key]tally) error {
+func (l *Linter) explain(ctx context.Context, tenant string, r refusal, into *share) error {
 	add := func(c code, subject string) {
-		k := key{r.tenant, r.credential, c, subject}
-		t := into[k]
-		if t.first.IsZero() || r.at.Before(t.first) {
-			t.first = r.at
+		if t := into.tally(key{r.credential, c, subject}); t != nil {
+			t.see(r.at)
 		}
-		if r.at.After(t.last) {
-			t.last = r.at
-		}
-		t.count++
-		into[k] = t
 	}
 	if len(r.members) > 0 {
-		return l.explainMembers(ctx, r, add)
+		return l.explainMembers(ctx, tenant, r, add)
 	}
-	p, err := l.store.Person(ctx, r.tenant, r.id)
+	p, err := l.store.Person(ctx, tenant, r.id)
 	if r.name != "" {
-		p, err = l.store.PersonByUserName(ctx, r.tenant, scim.Fold(r.name))
+		p, err = l.store.PersonByUserName(ctx, tenant, scim.Fold(r.name))
 	}
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -146,8 +135,8 @@ func (l *Linter) explain(ctx context.Context, r refusal, into map[key]tally) err
 	return nil
 }
 
-func (l *Linter) explainMembers(ctx context.Context, r refusal, add func(code, string)) error {
-	people, err := l.store.PersonsByID(ctx, r.tenant, r.members)
+func (l *Linter) explainMembers(ctx context.Context, tenant string, r refusal, add func(code, string)) error {
+	people, err := l.store.PersonsByID(ctx, tenant, r.members)
 	if err != nil {
 		return err
 	}
@@ -161,7 +150,7 @@ func (l *Linter) explainMembers(ctx context.Context, r refusal, add func(code, s
 		if looked++; looked > most {
 			break
 		}
-		switch _, err := l.store.Group(ctx, r.tenant, id); {
+		switch _, err := l.store.Group(ctx, tenant, id); {
 		case err == nil:
 			add(nested, r.subject)
 			return nil

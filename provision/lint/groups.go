@@ -21,17 +21,17 @@ func (h *groups) CreateGroup(ctx context.Context, c scim.Caller, g *scim.Group, 
 	name, sent := g.DisplayName, g.Members
 	created, err := h.GroupHandler.CreateGroup(ctx, c, g, members)
 	if err == nil {
-		h.l.settled(c.Tenant, unnamed(c.Tenant, "Group", name), ofGroup)
+		h.l.settled(c.Tenant, h.l.unnamed(c.Tenant, "Group", name), ofGroup)
 		return created, err
 	}
-	h.l.regrouped(c, unnamed(c.Tenant, "Group", name), err, func(add func(string) bool) { eachMember(sent, add) })
+	h.l.regrouped(c, h.l.unnamed(c.Tenant, "Group", name), err, func(add func(string) bool) { eachMember(sent, add) })
 	return created, err
 }
 
 func (h *groups) ReplaceGroup(ctx context.Context, c scim.Caller, id string, g *scim.Group, pre scim.Preconditions, members bool) (*scim.GroupView, error) {
 	sent := g.Members
 	replaced, err := h.GroupHandler.ReplaceGroup(ctx, c, id, g, pre, members)
-	h.l.regrouped(c, id, err, func(add func(string) bool) { eachMember(sent, add) })
+	h.l.regrouped(c, h.l.identified(c.Tenant, "Group", id), err, func(add func(string) bool) { eachMember(sent, add) })
 	return replaced, err
 }
 
@@ -40,7 +40,7 @@ func (h *groups) PatchGroup(ctx context.Context, c scim.Caller, id string, p *sc
 	if err == nil && len(p.Members) == 0 {
 		return patched, nil // it says nothing of members
 	}
-	h.l.regrouped(c, id, err, func(add func(string) bool) {
+	h.l.regrouped(c, h.l.identified(c.Tenant, "Group", id), err, func(add func(string) bool) {
 		for i := range p.Members {
 			if p.Members[i].Op == scim.MemberRemove {
 				continue // who is to be removed need not exist
@@ -58,7 +58,7 @@ func (h *groups) PatchGroup(ctx context.Context, c scim.Caller, id string, p *sc
 func (h *groups) DeleteGroup(ctx context.Context, c scim.Caller, id string, pre scim.Preconditions) error {
 	err := h.GroupHandler.DeleteGroup(ctx, c, id, pre)
 	if err == nil {
-		h.l.settled(c.Tenant, id, ofGroup)
+		h.l.settled(c.Tenant, h.l.identified(c.Tenant, "Group", id), ofGroup)
 	}
 	return err
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -17,30 +19,33 @@ import (
 // mailNickname is what Entra sends of a person unless told otherwise.
 var mailNickname = user("externalId", `"jamie.jackson"`)
 
+// Ids as the bridge gives them.
+const idA, idB = "00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000b"
+
 func TestFindingsOfPeopleGoOneByOne(t *testing.T) {
 	r := newRig(t)
-	for _, id := range []string{"a", "b"} {
+	for _, id := range []string{idA, idB} {
 		r.post("entra", id, mailNickname)
 	}
 	f := r.the("entra-external-id")
 	want := Report{
 		Code: "entra-external-id", Severity: Warning, Client: "entra", Credentials: []string{"entra"}, Subjects: 2,
-		Examples: []string{"a", "b"}, Count: 2, FirstSeen: start, LastSeen: start, Title: f.Title, Why: f.Why, Source: f.Source,
+		Examples: []string{idA, idB}, Count: 2, FirstSeen: start, LastSeen: start, Title: f.Title, Why: f.Why, Source: f.Source,
 		Remedy: entraUsers + " › externalId: source attribute objectId, Save; then " + entraRun, about: aPerson,
 	}
 	if diff := cmp.Diff(want, f, cmp.AllowUnexported(Report{})); diff != "" {
 		t.Fatalf("(-want +got)\n%s", diff)
 	}
-	if got := f.About(); got != "2 people: a, b" {
+	if got := f.About(); got != "2 people: "+idA+", "+idB {
 		t.Errorf("it is about %q", got)
 	}
 	r.after(time.Hour)
-	r.patch("entra", "a", mailNickname, `{"op":"Replace","path":"externalId","value":"`+guid+`"}`)
-	if f := r.the("entra-external-id"); f.Subjects != 1 || f.Examples[0] != "b" || f.About() != "person b" {
+	r.patch("entra", idA, mailNickname, `{"op":"Replace","path":"externalId","value":"`+guid+`"}`)
+	if f := r.the("entra-external-id"); f.Subjects != 1 || f.Examples[0] != idB || f.About() != "person "+idB {
 		t.Errorf("after one was corrected: %+v", f)
 	}
 	// Another token, as after one was replaced, says the same of the person.
-	r.put("auto", "b", user())
+	r.put("auto", idB, user())
 	if !r.has("entra-external-id") {
 		t.Error("a client that says nothing about Entra's ids corrects them")
 	}
@@ -49,14 +54,14 @@ func TestFindingsOfPeopleGoOneByOne(t *testing.T) {
 	c.Credential = "entra-2"
 	u := &scim.User{UserName: "jamie@example.com", ExternalID: guid}
 	r.user = u
-	if _, err := r.users.ReplaceUser(t.Context(), c, "b", u, scim.Preconditions{}); err != nil {
+	if _, err := r.users.ReplaceUser(t.Context(), c, idB, u, scim.Preconditions{}); err != nil {
 		t.Fatal(err)
 	}
 	if r.has("entra-external-id") {
 		t.Error("it does not go")
 	}
 	r.after(time.Hour)
-	r.post("entra", "a", mailNickname)
+	r.post("entra", idA, mailNickname)
 	if f := r.the("entra-external-id"); f.Count != 1 || !f.FirstSeen.Equal(start.Add(2*time.Hour)) {
 		t.Errorf("it does not begin anew: %+v", f)
 	}
@@ -111,10 +116,10 @@ func TestWhatSettles(t *testing.T) {
 		{"group-before-members", func(r *rig) { r.err = badMember; r.patchGroup("okta", "g", addsMember) },
 			func(r *rig) { r.patchGroup("okta", "g", addsMember) }},
 		{"account-not-adopted", func(r *rig) {
-			r.person(store.Person{ID: "owner"})
+			r.person(store.Person{ID: idA})
 			r.err = notOurs
-			r.put("okta", "owner", user())
-		}, func(r *rig) { r.request("okta", Request{Method: "PUT", Route: userRoute, ID: "owner", Status: 200}) }},
+			r.put("okta", idA, user())
+		}, func(r *rig) { r.request("okta", Request{Method: "PUT", Route: userRoute, ID: idA, Status: 200}) }},
 		{"refused-again", func(r *rig) {
 			for range 3 {
 				r.request("okta", Request{Method: "PUT", Route: userRoute, ID: "a", Status: 400})
@@ -197,9 +202,9 @@ func TestReplicasShareFindings(t *testing.T) {
 	for _, wrongFirst := range []bool{true, false} {
 		r := newRig(t)
 		other := r.linter()
-		r.post("entra", "a", mailNickname)
+		r.post("entra", idA, mailNickname)
 		r.after(time.Second)
-		other.shaped(caller("entra"), "a", shapeOf(scim.DialectEntra, &scim.User{UserName: "j@example.com", ExternalID: guid}))
+		other.shaped(caller("entra"), idA, shapeOf(scim.DialectEntra, &scim.User{UserName: "j@example.com", ExternalID: guid}))
 		replicas := []*Linter{r.Linter, other}
 		if !wrongFirst {
 			replicas = []*Linter{other, r.Linter}
@@ -208,7 +213,7 @@ func TestReplicasShareFindings(t *testing.T) {
 			must(t, l.Flush(t.Context()))
 		}
 		// The one that saw it right meets what the other wrote at its next write.
-		other.shaped(caller("entra"), "b", shape{right: 1})
+		other.shaped(caller("entra"), idB, shape{right: 1})
 		must(t, other.Flush(t.Context()))
 		if r.has("entra-external-id") {
 			t.Errorf("wrong first %v: it stays", wrongFirst)
@@ -219,7 +224,7 @@ func TestReplicasShareFindings(t *testing.T) {
 func TestSubjectsAreBounded(t *testing.T) {
 	r := newRig(t)
 	for n := range maxSubjects + 20 {
-		r.post("entra", fmt.Sprintf("%03d", n), mailNickname)
+		r.post("entra", fmt.Sprintf("00000000-0000-4000-8000-%012d", n), mailNickname)
 	}
 	f := r.the("entra-external-id")
 	if f.Subjects != maxSubjects || len(f.Examples) != maxExamples {
@@ -227,7 +232,7 @@ func TestSubjectsAreBounded(t *testing.T) {
 	}
 	r.after(time.Second)
 	for n := range maxSubjects + 20 {
-		r.post("entra", fmt.Sprintf("%03d", n), user())
+		r.post("entra", fmt.Sprintf("00000000-0000-4000-8000-%012d", n), user())
 	}
 	if r.has("entra-external-id") {
 		t.Error("all were corrected")
@@ -240,11 +245,85 @@ func TestEvidenceIsBounded(t *testing.T) {
 		id := fmt.Sprint(n)
 		r.shaped(caller("entra"), id, shape{wrong: maskOf(externalID), right: maskOf(userName)})
 		r.refused(caller("entra"), refusal{id: id})
-		r.seen.client(id, scim.DialectOkta)
+		r.seen.sender(id, scim.DialectOkta, start)
 	}
-	e := r.seen
-	if len(e.tallies) > maxTallies || len(e.good) > maxGood || len(e.refusals) > maxRefusals || len(e.clients) > maxClients {
-		t.Errorf("%d %d %d %d", len(e.tallies), len(e.good), len(e.refusals), len(e.clients))
+	e := r.seen.of("acme")
+	if len(e.tallies) > maxTallies || len(e.good) > maxGood || len(e.refusals) > maxRefusals || len(r.seen.senders) > maxSenders {
+		t.Errorf("%d %d %d %d", len(e.tallies), len(e.good), len(e.refusals), len(r.seen.senders))
+	}
+}
+
+// A tenant that fills all that may be held takes no evidence from another.
+func TestNoiseOfOneTenantHidesNothingOfAnother(t *testing.T) {
+	r := newRig(t)
+	r.person(store.Person{ID: idA})
+	noisy := scim.Caller{Tenant: "noisy", Credential: "x"}
+	for n := range maxGood {
+		r.shaped(noisy, fmt.Sprint(n), shape{wrong: maskOf(noEmail), right: maskOf(userName)})
+		r.refused(noisy, refusal{id: fmt.Sprint(n)})
+	}
+	r.post("entra", idB, mailNickname)
+	r.err = notOurs
+	r.put("entra", idA, user())
+	if diff := cmp.Diff([]string{"account-not-adopted", "entra-external-id"}, r.codes()); diff != "" {
+		t.Fatal(diff)
+	}
+	r.err = nil
+	for n := range maxGood {
+		r.shaped(noisy, fmt.Sprint(n), shape{right: maskOf(userName)})
+	}
+	r.after(time.Second)
+	r.post("entra", idB, user())
+	if diff := cmp.Diff([]string{"account-not-adopted"}, r.codes()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// An id is a part of the line of its request, which may be long.
+func TestEvidenceHoldsNoRequests(t *testing.T) {
+	r := newRig(t)
+	line := "PATCH /scim/v2/Users/" + idA + strings.Repeat("x", 1000)
+	id := line[21:][:len(idA)]
+	for range 2 { // a map can take the key of the second, too
+		r.request("okta", Request{Method: "PATCH", Route: userRoute, ID: id, Status: 200})
+		r.request("okta", Request{Method: "PATCH", Route: userRoute, ID: id, Status: 404})
+	}
+	e := r.seen.of("acme")
+	if len(e.good) != 1 || len(e.tallies) != 1 {
+		t.Fatalf("%d, %d", len(e.good), len(e.tallies))
+	}
+	for held := range e.good {
+		if unsafe.StringData(held) == unsafe.StringData(id) {
+			t.Error("what is good holds a request")
+		}
+	}
+	for held := range e.tallies {
+		if unsafe.StringData(held.subject) == unsafe.StringData(id) {
+			t.Error("what was seen holds a request")
+		}
+	}
+}
+
+// Who moves from one client to another uses one of them from then on.
+func TestSeveralClientsEnd(t *testing.T) {
+	r := newRig(t)
+	use := func(d scim.Dialect) {
+		r.request("auto", Request{Method: "GET", Route: usersRoute, Status: 200, Dialect: d, EntraFlag: d == scim.DialectEntra})
+	}
+	use(scim.DialectEntra)
+	for hours := range 24 * 9 {
+		use(scim.DialectOkta)
+		if hours == 0 && !r.has("several-clients") {
+			t.Fatal("it is not found")
+		}
+		r.after(time.Hour)
+	}
+	if r.has("several-clients") {
+		t.Errorf("nine days after the last request of Entra: %+v", r.the("several-clients"))
+	}
+	use(scim.DialectEntra)
+	if !r.has("several-clients") {
+		t.Error("it does not come back")
 	}
 }
 
@@ -279,6 +358,41 @@ func TestAFailingStoreCostsFindingsAlone(t *testing.T) {
 	if !r.has("entra-external-id") {
 		t.Error("it does not recover")
 	}
+}
+
+// slow is a store that answers nothing about one tenant.
+type slow struct{ store.Store }
+
+func (s slow) Findings(ctx context.Context, tenant string) ([]*store.Finding, error) {
+	if tenant == "stuck" {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return s.Store.Findings(ctx, tenant)
+}
+
+func (s slow) Person(ctx context.Context, tenant, id string) (*store.Person, error) {
+	if tenant == "stuck" || id == idB {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return s.Store.Person(ctx, tenant, id)
+}
+
+func TestASlowTenantCostsItsOwnFindingsAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.Linter.store = slow{r.st}
+		stuck := scim.Caller{Tenant: "stuck", Credential: "x"}
+		r.shaped(stuck, idA, shape{wrong: maskOf(noEmail)})
+		r.refused(stuck, refusal{id: idA})
+		r.post("entra", idA, mailNickname)
+		r.refused(caller("entra"), refusal{id: idB}) // nor does a reason that is not found
+		r.try(t.Context(), flushEvery, r.Flush)
+		if diff := cmp.Diff([]string{"entra-external-id"}, r.codes()); diff != "" {
+			t.Error(diff)
+		}
+	})
 }
 
 func TestAnswersPassThrough(t *testing.T) {
@@ -362,7 +476,7 @@ func BenchmarkUsers(b *testing.B) {
 
 func BenchmarkRequest(b *testing.B) {
 	l := &Linter{now: time.Now, seen: newEvidence()}
-	r := &Request{Tenant: "acme", Credential: "c", Dialect: scim.DialectOkta, Method: "PATCH", Route: userRoute, ID: "2819c223", Status: 200}
+	r := &Request{Tenant: "acme", Credential: "c", Dialect: scim.DialectOkta, Method: "PATCH", Route: userRoute, ID: idA, Status: 200}
 	b.ReportAllocs()
 	for b.Loop() {
 		l.Request(r)

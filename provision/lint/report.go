@@ -75,7 +75,7 @@ func (l *Linter) Reports(ctx context.Context, tenant string) ([]Report, error) {
 	return l.reports(ctx, t, true)
 }
 
-// reports is Reports; deep says that everybody may be looked at.
+// reports is Reports; deep says that everybody and every group may be looked at.
 func (l *Linter) reports(ctx context.Context, t *store.Tenant, deep bool) ([]Report, error) {
 	config, err := tenantconfig.FromStore(t, nil)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 )
 
 // Request is what the linter looks at of an answered request, or of an
-// operation of a bulk request. Name, Filter and Detail may hold personal data:
-// nothing of them is kept.
+// operation of a bulk request. ID, Name, Filter, Detail and Notes may hold
+// personal data: only what subject.go makes of them is kept.
 type Request struct {
 	// Tenant and Credential are empty when it was not authenticated.
 	Tenant, Credential string
@@ -41,49 +41,46 @@ func (l *Linter) Request(r *Request) {
 	if resource == "" {
 		return
 	}
+	m := l.mutationOf(r, resource)
 	at, e := l.now(), l.seen
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	see := func(c code, subject string) { e.see(key{r.Tenant, r.Credential, c, subject}, at) }
+	see := func(c code, subject string) { e.see(r.Tenant, key{r.Credential, c, subject}, at) }
+	settle := func(subject string, codes mask) { e.settle(r.Tenant, subject, codes, at) }
 
-	clients := e.client(r.Credential, r.Dialect) &^ (1 << mask(scim.DialectRFC))
-	if clients&(clients-1) != 0 {
+	from := e.sender(r.Credential, r.Dialect, at)
+	if from.several(at) {
 		see(severalClients, "")
 	}
 	switch {
 	case r.EntraFlag && r.Dialect != scim.DialectEntra:
 		see(clientKind, "")
 	case r.EntraFlag:
-		if at.Sub(e.flagged[r.Credential]) >= flagEvery {
-			e.flagged[r.Credential] = at
-			e.settleKey(key{r.Tenant, r.Credential, entraFlag, ""}, at)
+		if at.Sub(from.flagged) >= flagEvery {
+			from.flagged = at
+			e.settleKey(r.Tenant, key{r.Credential, entraFlag, ""}, at)
 		}
 	case r.Dialect == scim.DialectEntra:
 		see(entraFlag, "")
 	}
 	for i := range r.Notes {
 		if t := r.Notes[i].Tolerance; t == scim.UnknownAttributeDropped || t == scim.UnknownAttributeSkipped {
-			if name := shownName(r.Notes[i].Path); name != "" {
-				see(attributeUnknown, name)
-			}
+			see(attributeUnknown, shownName(r.Notes[i].Path))
 		}
 	}
 	if r.Filter != "" {
-		l.filter(r, see, func(subject string, codes mask) { e.settle(r.Tenant, subject, codes, at) })
+		l.filter(r, see, settle)
 	}
-	switch r.Method {
-	case http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
-		l.mutation(r, resource, see, func(subject string, codes mask) { e.settle(r.Tenant, subject, codes, at) })
+	if m != nil {
+		m.look(see, settle)
 	}
 }
 
 // filter looks at the filter of a query. What it is about is its first
-// attribute.
+// attribute, if that is one.
 func (l *Linter) filter(r *Request, see func(code, string), settle func(string, mask)) {
 	attribute, _, _ := strings.Cut(strings.TrimLeft(r.Filter, "( "), " ")
-	if attribute = shownName(attribute); attribute == "" {
-		return
-	}
+	attribute = shownName(attribute)
 	switch {
 	case r.Status == http.StatusOK:
 		settle(attribute, maskOf(filterRefused, filterUnquoted))
@@ -114,35 +111,56 @@ func unquoted(filter string) bool {
 	return err != nil
 }
 
-// mutation looks at what came of a change.
-func (l *Linter) mutation(r *Request, resource string, see func(code, string), settle func(string, mask)) {
-	fresh := r.Method == http.MethodPost
-	switch r.Status {
+// mutation is what came of a change.
+type mutation struct {
+	*Request
+	resource string
+	// id and name are the subjects of the ID and, where something was to be
+	// created, of the Name.
+	id, name string
+}
+
+// mutationOf is nil for a request that changes nothing.
+func (l *Linter) mutationOf(r *Request, resource string) *mutation {
+	m := &mutation{Request: r, resource: resource}
+	switch r.Method {
+	case http.MethodPost:
+		m.name = l.unnamed(r.Tenant, resource, r.Name)
+	case http.MethodPut, http.MethodPatch, http.MethodDelete:
+	default:
+		return nil
+	}
+	m.id = l.identified(r.Tenant, resource, r.ID)
+	return m
+}
+
+// look says what it shows.
+func (m *mutation) look(see func(code, string), settle func(string, mask)) {
+	switch m.Status {
 	case http.StatusBadRequest, http.StatusForbidden, http.StatusConflict, http.StatusNotFound, http.StatusRequestEntityTooLarge:
 	default:
-		if r.Status/100 == 2 {
-			settle(r.ID, maskOf(refusedAgain, idUnknown, notAdopted))
-			if fresh {
-				settle(unnamed(r.Tenant, resource, r.Name), maskOf(refusedAgain))
-			}
+		if m.Status/100 == 2 {
+			settle(m.id, maskOf(refusedAgain, idUnknown, notAdopted))
+			settle(m.name, maskOf(refusedAgain))
 		}
 		return
 	}
-	subject := r.ID
+	fresh := m.Method == http.MethodPost
+	subject := m.id
 	if fresh {
-		subject = unnamed(r.Tenant, resource, r.Name)
+		subject = m.name
 	}
-	if r.Status == http.StatusBadRequest && resource == "Group" && strings.Contains(r.Detail, onlyUsers) {
+	if m.Status == http.StatusBadRequest && m.resource == "Group" && strings.Contains(m.Detail, onlyUsers) {
 		see(nested, subject)
 	}
 	switch {
 	case subject == "":
-	case r.Status == http.StatusNotFound:
+	case m.Status == http.StatusNotFound:
 		// Deleting what is not there is as it should be.
-		if r.Method == http.MethodPut || r.Method == http.MethodPatch {
+		if m.Method == http.MethodPut || m.Method == http.MethodPatch {
 			see(idUnknown, subject)
 		}
-	case r.Status == http.StatusConflict && fresh:
+	case m.Status == http.StatusConflict && fresh:
 		// The client looks who it is then; that it does not shows elsewhere.
 	default:
 		see(refusedAgain, subject)
@@ -170,5 +188,5 @@ func (l *Linter) RateLimited(tenant, credential string) {
 	at := l.now()
 	l.seen.mu.Lock()
 	defer l.seen.mu.Unlock()
-	l.seen.see(key{tenant, credential, rateLimited, ""}, at)
+	l.seen.see(tenant, key{credential, rateLimited, ""}, at)
 }

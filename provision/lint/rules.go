@@ -47,7 +47,7 @@ var trafficRules = [codes]Rule{
 	noEmail: {
 		Code: "no-email", Severity: Error, keep: month, about: aPerson,
 		Title:  "People come without a usable e-mail address",
-		Why:    "userName is no e-mail address and emails has no usable primary or work entry, so nobody can be invited: such people are refused.",
+		Why:    "userName is no e-mail address and emails has none that an invite can be sent to, so nobody can be invited: such people are refused.",
 		Remedy: "Map an e-mail address to emails, with type work.",
 		Where: map[string]string{
 			"entra":     entraUsers + ": map mail, or userPrincipalName, to emails[type eq \"work\"].value",
@@ -132,7 +132,7 @@ var trafficRules = [codes]Rule{
 	attributeUnknown: {
 		Code: "attribute-unknown", Severity: Notice, keep: week, about: aName,
 		Title:  "The client sends attributes that the bridge does not have",
-		Why:    "They are left out; everything else in the same request is done.",
+		Why:    "They are left out; everything else in the same request is done. A name that no schema has is not kept, it could be somebody's: GET /Schemas lists those that the bridge has.",
 		Remedy: "Remove their mappings.",
 		Where: map[string]string{
 			"entra":     entraUsers + ": delete the mappings of these target attributes",
@@ -144,7 +144,7 @@ var trafficRules = [codes]Rule{
 	},
 	filterRefused: {
 		Code: "filter-refused", Severity: Error, keep: week, about: aName,
-		Title:  "Look-ups by these attributes are refused",
+		Title:  "Look-ups are refused",
 		Why:    "The filter is not one of RFC 7644, so the client does not find who is there already.",
 		Remedy: "Match people by userName, externalId or an e-mail address; scim-bridge events and the client's log have the answer.",
 		Where:  map[string]string{"entra": entraUsers + ": Match objects using this attribute, for userName or externalId alone"},

@@ -28,7 +28,7 @@ func (l *Linter) state(ctx context.Context, t *store.Tenant, config *tenantconfi
 	for _, look := range []func() ([]Report, error){
 		func() ([]Report, error) { return l.directory(ctx, t.Slug) },
 		func() ([]Report, error) { return l.guarded(ctx, t.Slug) },
-		func() ([]Report, error) { return l.groups(ctx, t.Slug, config, client) },
+		func() ([]Report, error) { return l.groups(ctx, t.Slug, config, client, deep) },
 		func() ([]Report, error) {
 			if !deep {
 				return nil, nil
@@ -127,7 +127,7 @@ func (l *Linter) guarded(ctx context.Context, tenant string) ([]Report, error) {
 	}
 	var holding []string
 	for _, g := range guards {
-		if g.Held > 0 {
+		if g.Held > 0 && g.OpenUntil.IsZero() { // a released one holds nobody any more
 			holding = append(holding, g.Guard)
 		}
 	}
@@ -137,8 +137,9 @@ func (l *Linter) guarded(ctx context.Context, tenant string) ([]Report, error) {
 	return []Report{guardHolds.report("", holding)}, nil
 }
 
-// groups compares the groups that were pushed with the rules.
-func (l *Linter) groups(ctx context.Context, tenant string, config *tenantconfig.Config, client string) ([]Report, error) {
+// groups compares the groups that were pushed with the rules. Whether some have
+// members is looked at if deep: each is asked.
+func (l *Linter) groups(ctx context.Context, tenant string, config *tenantconfig.Config, client string, deep bool) ([]Report, error) {
 	idle := map[int]bool{}
 	for i, r := range config.Rules {
 		if r.Match != nil {
@@ -146,6 +147,9 @@ func (l *Linter) groups(ctx context.Context, tenant string, config *tenantconfig
 		}
 	}
 	matching := len(idle) > 0
+	if !matching && !deep {
+		return nil, nil
+	}
 	groups, filled := 0, ""
 	for after := int64(0); ; {
 		part, err := l.store.Groups(ctx, tenant, store.Window{After: after, Limit: window})

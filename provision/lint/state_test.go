@@ -63,6 +63,9 @@ var stateCases = []struct {
 	{name: "guards that hold", want: []string{"guard-holds"}, state: func(r *rig) {
 		r.guards = []provision.GuardReport{{Guard: "deactivations", Held: 3}, {Guard: "invites"}}
 	}},
+	{name: "guards that were released", state: func(r *rig) {
+		r.guards = []provision.GuardReport{{Guard: "deactivations", Held: 3, OpenUntil: r.now().Add(time.Hour)}}
+	}},
 	{name: "guards that do not", state: func(r *rig) { r.guards = []provision.GuardReport{{Guard: "deactivations", Used: 3}} }},
 
 	{name: "rules that match nothing", tenant: []string{"rules: [{match: Managers, role: Manager}, {match: {glob: \"Ann*\"}, role: Analyst}]"},

@@ -26,14 +26,14 @@ func (h *users) CreateUser(ctx context.Context, c scim.Caller, u *scim.User) (*s
 	}
 	created, err := h.UserHandler.CreateUser(ctx, c, u)
 	if err == nil && created != nil {
-		h.l.shaped(c, created.ID, s)
-		h.l.settled(c.Tenant, unnamed(c.Tenant, "User", name), maskOf(noEmail))
+		h.l.shaped(c, h.l.identified(c.Tenant, "User", created.ID), s)
+		h.l.settled(c.Tenant, h.l.unnamed(c.Tenant, "User", name), maskOf(noEmail))
 		return created, err
 	}
 	switch refused := asError(err); {
 	case refused == nil:
 	case refused.Status == http.StatusBadRequest:
-		h.l.shaped(c, unnamed(c.Tenant, "User", name), shape{wrong: s.wrong & maskOf(noEmail)})
+		h.l.shaped(c, h.l.unnamed(c.Tenant, "User", name), shape{wrong: s.wrong & maskOf(noEmail)})
 	case refused.Status == http.StatusConflict:
 		h.l.refused(c, refusal{name: strings.Clone(name), externalID: strings.Clone(external)})
 	}
@@ -75,7 +75,7 @@ func (h *users) PatchUser(ctx context.Context, c scim.Caller, id string, p *scim
 func (h *users) DeleteUser(ctx context.Context, c scim.Caller, id string, pre scim.Preconditions) error {
 	err := h.UserHandler.DeleteUser(ctx, c, id, pre)
 	if err == nil {
-		h.l.settled(c.Tenant, id, ofUser)
+		h.l.settled(c.Tenant, h.l.identified(c.Tenant, "User", id), ofUser)
 	}
 	return err
 }
@@ -86,12 +86,12 @@ func (l *Linter) changed(c scim.Caller, id string, s shape, err error) {
 	refused := asError(err)
 	switch {
 	case err == nil:
-		l.shaped(c, id, s)
+		l.shaped(c, l.identified(c.Tenant, "User", id), s)
 	case refused == nil:
 	case refused.Status == http.StatusForbidden:
 		l.refused(c, refusal{id: strings.Clone(id)})
 	case refused.Status == http.StatusBadRequest:
-		l.shaped(c, id, shape{wrong: s.wrong & maskOf(noEmail)})
+		l.shaped(c, l.identified(c.Tenant, "User", id), shape{wrong: s.wrong & maskOf(noEmail)})
 	}
 }
 

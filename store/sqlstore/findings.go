@@ -36,12 +36,18 @@ func (s *sqlStore) MergeFindings(ctx context.Context, tenant string, seen []stor
 		cells[i] = []any{f.Code, f.Credential, f.Subject, micros(f.FirstSeen), micros(f.LastSeen), micros(f.SettledAt), f.Count}
 	}
 	return s.write(ctx, func(t *tx) error {
+		// The tenant stays until the commit: one that is being deleted would
+		// leave what is written now to the next of its name.
+		var one int
+		if ok, err := t.found(`SELECT 1 FROM tenants WHERE slug = $1{share}`, []any{tenant}, &one); err != nil || !ok {
+			return wrap(err, "looking for the tenant of findings")
+		}
 		// What is over and seen again begins anew.
 		const over, again = `findings.last_seen <= findings.settled_at`, `excluded.last_seen > findings.settled_at`
 		_, err := t.exec(t.ctx, `INSERT INTO findings (tenant, code, credential, subject, first_seen, last_seen, settled_at, count)
 			SELECT $1, value ->> 0, value ->> 1, value ->> 2, CAST(value ->> 3 AS BIGINT), CAST(value ->> 4 AS BIGINT),
 				CAST(value ->> 5 AS BIGINT), CAST(value ->> 6 AS BIGINT)
-			FROM {rows $2} WHERE EXISTS (SELECT 1 FROM tenants WHERE slug = $1)
+			FROM {rows $2} WHERE true
 			ON CONFLICT (tenant, code, credential, subject) DO UPDATE SET
 				first_seen = CASE WHEN excluded.first_seen = 0 THEN findings.first_seen
 					WHEN findings.first_seen = 0 OR `+over+` AND `+again+` THEN excluded.first_seen

@@ -3,6 +3,8 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -115,6 +117,36 @@ var findingCases = []testCase{
 		h.merge("t", seen("s", 0, 1, -1, 1))
 		h.found("u")
 		h.update(func(tx store.Tx) error { return tx.DeleteTenant("t") })
+		h.found("t")
+	}},
+	{"keeps nothing of a tenant that is being deleted", func(h *suite) {
+		h.tenants("t")
+		var merging sync.WaitGroup
+		err := h.s.Update(h.ctx, func(tx store.Tx) error {
+			if err := tx.DeleteTenant("t"); err != nil {
+				return err
+			}
+			var merged atomic.Bool
+			merging.Go(func() {
+				defer merged.Store(true)
+				if err := h.s.MergeFindings(h.ctx, "t", []store.Finding{seen("s", 0, 1, -1, 1)}); err != nil {
+					h.Error(err)
+				}
+			})
+			// Time to go wrong in: whoever waits for this transaction is not done.
+			for range 200 {
+				if _, err := tx.Group(h.ctx, "t", "g"); !errors.Is(err, store.ErrNotFound) {
+					return fmt.Errorf("a group of a deleted tenant: %w", err)
+				}
+				if merged.Load() {
+					break
+				}
+			}
+			return nil
+		})
+		merging.Wait()
+		h.must(err)
+		h.tenants("t")
 		h.found("t")
 	}},
 	{"forgets what is old", func(h *suite) {

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"github.com/sharearefund/scim-bridge/provision/lint"
+	"github.com/sharearefund/scim-bridge/provision/requestlog"
 	"github.com/sharearefund/scim-bridge/scim"
 	"github.com/sharearefund/scim-bridge/scim/server"
 )
@@ -9,9 +10,13 @@ import (
 // openLinter makes what looks at the traffic of clients. It comes after the
 // Service.
 func (b *Bridge) openLinter(o Options, codec *scim.Codec[scim.User]) error {
+	var names *requestlog.Pseudonyms
+	if o.RequestLog != nil {
+		names = o.RequestLog.Pseudonyms
+	}
 	var err error
 	b.Linter, err = lint.New(lint.Options{
-		Store: o.Store, Guards: b.Service, UserCodec: codec, DirectoryInterval: o.DirectoryInterval,
+		Store: o.Store, Guards: b.Service, UserCodec: codec, Pseudonyms: names, DirectoryInterval: o.DirectoryInterval,
 		Report: b.metrics.foundByTenant, Now: o.Now, Logger: o.Logger,
 	})
 	return err

@@ -66,7 +66,7 @@ func TestFindingsOfRequests(t *testing.T) {
 		nested = outer + " " + inner
 	}
 	want := map[string]string{
-		"group-nested": nested, "group-before-members": outer, "no-email": "", "filter-refused": "shoeSize",
+		"group-nested": nested, "group-before-members": outer, "no-email": "", "filter-refused": "",
 		"id-unknown": "7f4bc1d2-0a55-4d8e-9f2b-6f8b1d7f4a10", "account-not-adopted": owner,
 	}
 	if diff := cmp.Diff(want, found(t, s)); diff != "" {
