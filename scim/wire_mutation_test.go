@@ -21,7 +21,7 @@ var wireFull = flag.Bool("full", false, "try every mutation of the wire fixtures
 const (
 	wirePerRequest = 6
 	wireEvery      = 4
-	wireSparse     = 36
+	wireSparse     = 90
 )
 
 // wireMutant is a request of a fixture in which one member of the body is
