@@ -390,9 +390,10 @@ func (r *run) remove(ctx context.Context, org int64) error {
 	return nil
 }
 
-// resetPassword passes a client's password on where the policy says so.
+// resetPassword passes a client's password on where the policy says so. Who has
+// not accepted an invite has no password yet and chooses one then.
 func (r *run) resetPassword(ctx context.Context, password scim.Secret, created bool) error {
-	if password == "" || !r.pol.ResetPasswords || !created || r.cur.UserID == 0 || r.cur.SharedBeyond(r.pol.Organizations) {
+	if password == "" || !r.pol.ResetPasswords || !created || r.cur.UserID == 0 || r.cur.Pending() || r.cur.SharedBeyond(r.pol.Organizations) {
 		return nil
 	}
 	r.steps = append(r.steps, "reset_password")

@@ -361,6 +361,8 @@ func TestPasswordIsPassedOnOnlyByPolicy(t *testing.T) {
 			t.Parallel()
 			s := bridgetest.Start(t, bridgetest.Config{Tenant: []string{fmt.Sprintf("reset_password: %v", on)}})
 			r := s.Must(201, "POST", "/Users", bridgetest.User("pat@example.com", `"password":"s3cret-canary"`))
+			s.Must(200, "PATCH", "/Users/"+r.ID(), bridgetest.PatchOp(`{"op":"replace","value":{"password":"s3cret-canary"}}`))
+			equal(t, "resets before the invite is accepted", int(s.Sandbox.Stats().Calls["reset_password"]), 0)
 			if err := s.Sandbox.Accept("pat@example.com"); err != nil {
 				t.Fatal(err)
 			}

@@ -151,7 +151,11 @@ func logText(e *scim.Error) string {
 		parts = append(parts, maskAddresses(maskQuoted(e.Detail)))
 	}
 	if e.Err != nil {
-		parts = append(parts, maskAddresses(e.Err.Error()))
+		cause := e.Err.Error()
+		if e.Status < http.StatusInternalServerError {
+			cause = maskQuoted(cause) // somebody repeats what was refused
+		}
+		parts = append(parts, maskAddresses(cause))
 	}
 	return strings.Join(parts, ": ")
 }

@@ -40,6 +40,9 @@ func TestBadInputs(t *testing.T) {
 	}
 	on("requests", func(t *testing.T) *rig { return newRig(t, nil) }, slices.Concat(framing(), users(), types(), patches(), queries(), identifiers(), credentialRows(), protocol(), bulkRows()))
 	on("groups", groupRig, slices.Concat(groupFraming(), groupNames(), memberships(), memberValues(), privileged(), groupQueries(), groupIdentifiers(), groupProtocol()))
+	on("injections", func(t *testing.T) *rig { return newRig(t, nil) }, slices.Concat(logInjection(), headerInjection()))
+	on("secrets", secretsRig, slices.Concat(secretRows(), labelRows()))
+	on("assertions", assertionRig, assertionRows())
 	for _, s := range slices.Concat(situations, groupSituations, guards, owners, privileges, bulkSituations) {
 		t.Run(s.row, func(t *testing.T) {
 			t.Parallel()
@@ -48,8 +51,8 @@ func TestBadInputs(t *testing.T) {
 	}
 }
 
-// reckon checks the log as a whole, a line for each request and no more, and
-// that nothing was fetched.
+// reckon checks the log as a whole, a line for each request and no more, that
+// nothing was fetched, and what metrics and records show after all that.
 func (r *rig) reckon(t *testing.T) {
 	t.Helper()
 	r.log.check(t, r.answers)
@@ -58,5 +61,9 @@ func (r *rig) reckon(t *testing.T) {
 	}
 	for _, line := range r.log.asides() {
 		r.clean(t, "the log line", line)
+	}
+	t.Run("L143 the labels of metrics", r.labels)
+	if r.logged {
+		t.Run("L142 the log of requests and the events", r.records)
 	}
 }

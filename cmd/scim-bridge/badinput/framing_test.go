@@ -155,7 +155,7 @@ func duplicates() []attempt {
 func sizes() []attempt {
 	over := maxBody + 1 - len(user(`"x":""`)) + len("{new}")*3
 	all := []attempt{
-		refusedPost("J14 1 MiB+1", user(`"x":"`+long(over)+`"`), 413, "", "1048576", "bytes", "send fewer"),
+		refusedPost("J14 1 MiB+1", user(`"x":"`+long(over)+`"`), 413, "", "1048576", "bytes", "send less"),
 		refusedPost("J14 8 MiB", user(`"x":"`+long(8<<20)+`"`), 413, "", "1048576"),
 		{row: "J14 1 MiB+1 by PUT", method: "PUT", path: "/Users/{id}", body: user(`"x":"` + long(over) + `"`), status: 413},
 		{row: "J14 1 MiB+1 by PATCH", method: "PATCH", path: "/Users/{id}", body: bridgetest.PatchOp(`{"op":"replace","path":"active","value":false}`) + strings.Repeat(" ", maxBody), status: 413},

@@ -93,7 +93,7 @@ func groupSizes() []attempt {
 	fill := func(body string, n int) string { return body + strings.Repeat(" ", n-len(body)) }
 	list := `[` + strings.TrimSuffix(strings.Repeat(`{"value":"{out}","display":"`+long(40)+`"},`, 120_000), ",") + `]`
 	return []attempt{
-		postGroup("J15 8 MiB+1", 413, "", fill(groupOf("x", ""), maxGroupBody+1), "8388608", "bytes", "send fewer"),
+		postGroup("J15 8 MiB+1", 413, "", fill(groupOf("x", ""), maxGroupBody+1), "8388608", "bytes", "send less"),
 		putGroup("J15 8 MiB+1 by PUT", 413, "", fill(groupOf("x", "[]"), maxGroupBody+1), "8388608"),
 		sizedPatch("J15 8 MiB+1 by PATCH", 413, fill(bridgetest.PatchOp(wipe), maxGroupBody+1)),
 		postGroup("J15 120 000 members in 10 MB", 413, "", groupOf("x", list), "8388608"),

@@ -67,6 +67,13 @@ func (j *journal) line(t testing.TB, id string) string {
 	}
 }
 
+// count is how many lines a request has.
+func (j *journal) count(id string) int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.lines[id])
+}
+
 // check fails for a request with more than one line, and for lines of requests
 // that nobody made.
 func (j *journal) check(t testing.TB, made map[string]bool) {

@@ -85,6 +85,8 @@ type rig struct {
 	tried   int             // bad inputs
 	answers map[string]bool // ids of all requests that reached the bridge
 	secret  []string
+	logged  bool // the log of requests is kept
+	accepts bool // whoever is provisioned accepts the invite
 	// expired and revoked are tokens that were good once.
 	expired, revoked string
 }
@@ -160,6 +162,11 @@ func (r *rig) provision(t *testing.T) *person {
 	res := r.quietly(t, "POST", "/Users", userOf(p.name, fmt.Sprintf(`"externalId":%q`, p.ext)))
 	if p.id = res.ID(); res.Status != 201 || p.id == "" {
 		t.Fatalf("creating %s: status %d\n%s", p.name, res.Status, res.Body)
+	}
+	if r.accepts {
+		if err := r.Sandbox.Accept(p.name); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return p
 }
