@@ -67,6 +67,9 @@ and 2 when the configuration cannot be used.`,
 					return usagef("unknown check %q: use %s", name, strings.Join(doctor.Names(), ", "))
 				}
 			}
+			if !slices.ContainsFunc(doctor.Names(), e.wants) {
+				return usagef("--only and --skip leave no check: leave one of them out")
+			}
 			if e.timeout <= 0 || e.timeout > 10*time.Minute {
 				return usagef("--timeout %s: want 1s to 10m", e.timeout)
 			}

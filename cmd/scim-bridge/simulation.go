@@ -45,7 +45,8 @@ connection, look people up, create, read, rename, disable and restore them, push
 groups, change members many at once, wait when asked to. The report says which
 expectations of that client the server did not meet, what came instead, and what
 the client would do then; every expectation has its source. It can be attached
-to a ticket: it has no token and nothing of people who were there before.
+to a ticket: it has no token, and of people who were there before at most what the server
+names in the detail of a refusal.
 
 The token is read from --token-file or from the variable ` + tokenVariable + `. With --token it is
 seen in the list of processes.
@@ -56,7 +57,17 @@ choose --domain accordingly. Unless the URL leads to this machine, --yes is need
 What was created is removed at the end, also after Ctrl-C, unless --keep is given;
 what could not be removed is listed.
 
-The exit status is 1 when an expectation was not met.`,
+Each wait is cut at --max-wait. What is answered 429 again after that is given up,
+and its step is "interrupted". Guards of a scim-bridge tenant count the run's
+changes, too: give a tenant for tests wide guards, or release deactivations,
+role_losses and addresses before a second run (tenant guard release … --for 1h).
+
+What a server says in the detail of a refusal is quoted. Mail addresses of others
+in it are masked, names in free text are not: look at the report before passing
+it on.
+
+The exit status is 1 when an expectation was not met, or when the run did not come
+to its end; 2 when the command line is wrong.`,
 		Example: `  scim-bridge simulate okta --url https://scim.example.com/v2 --token-file token.txt --yes
   scim-bridge simulate okta --mode wizard --url http://127.0.0.1:8080/scim/v2
   scim-bridge simulate entra --flag --url http://127.0.0.1:8080/scim/v2 --report report.json`,
@@ -72,9 +83,9 @@ The exit status is 1 when an expectation was not met.`,
 	f.StringVar(&s.token, "token", "", "the bearer `TOKEN`; other users of this machine can see it")
 	f.StringVar(&s.o.Mode, "mode", "", "okta: the `KIND` of application, catalogue (PATCH, the default) or wizard (PUT)")
 	f.BoolVar(&s.flag, "flag", false, "entra: as with ?aadOptscim062020 in the tenant URL")
-	f.IntVar(&s.o.Users, "users", 10, "create this `NUMBER` of people")
-	f.IntVar(&s.o.Groups, "groups", 2, "create this `NUMBER` of groups")
-	f.IntVar(&s.o.Parallel, "parallel", 50, "send this `NUMBER` of member changes at once")
+	f.IntVar(&s.o.Users, "users", 10, fmt.Sprintf("create this `NUMBER` of people, %d to %d", simulate.MinUsers, simulate.MaxUsers))
+	f.IntVar(&s.o.Groups, "groups", 2, fmt.Sprintf("create this `NUMBER` of groups, 1 to %d", simulate.MaxGroups))
+	f.IntVar(&s.o.Parallel, "parallel", 50, fmt.Sprintf("send this `NUMBER` of member changes at once, 1 to %d", simulate.MaxParallel))
 	f.StringVar(&s.o.Domain, "domain", "example.com", "the `DOMAIN` of the people's addresses")
 	f.DurationVar(&s.o.MaxWait, "max-wait", 30*time.Second, "wait at most this `DURATION` each time that the server asks to")
 	f.DurationVar(&s.o.Timeout, "timeout", 60*time.Second, "wait at most this `DURATION` for an answer")
@@ -104,8 +115,18 @@ func (s *simulation) check() error {
 	if s.o.BaseURL == "" {
 		return usagef("--url is missing: the SCIM base URL, such as https://scim.example.com/scim/v2")
 	}
-	if s.o.Users == 0 || s.o.Groups == 0 || s.o.Parallel == 0 || s.o.Domain == "" {
-		return usagef("--users, --groups, --parallel and --domain must not be empty or 0")
+	for _, n := range []struct {
+		flag               string
+		value, least, most int
+	}{
+		{"users", s.o.Users, simulate.MinUsers, simulate.MaxUsers}, {"groups", s.o.Groups, 1, simulate.MaxGroups}, {"parallel", s.o.Parallel, 1, simulate.MaxParallel},
+	} {
+		if n.value == 0 { // the zero of Options means its default
+			return usagef("--%s: 0 is out of range: use %d to %d", n.flag, n.least, n.most)
+		}
+	}
+	if s.o.Domain == "" {
+		return usagef("--domain is empty: use one such as example.com")
 	}
 	if err := s.readToken(); err != nil {
 		return err
@@ -134,12 +155,12 @@ func (s *simulation) readToken() error {
 	case s.tokenFile != "":
 		f, err := os.Open(s.tokenFile)
 		if err != nil {
-			return fmt.Errorf("--token-file: %w", err)
+			return usagef("--token-file: %s: name the file that has the token", err)
 		}
 		defer f.Close()
 		b, err := io.ReadAll(io.LimitReader(f, maxTokenFile))
 		if err != nil {
-			return fmt.Errorf("--token-file %s: %w", s.tokenFile, err)
+			return usagef("--token-file %s: %s: name the file that has the token", s.tokenFile, err)
 		}
 		s.o.Token = strings.TrimSpace(string(b))
 		if s.o.Token == "" {
@@ -157,10 +178,17 @@ func (s *simulation) readToken() error {
 // errNotMet ends a run whose report has failures, which was printed.
 var errNotMet = errors.New("expectations were not met: see the report above")
 
+// errCutShort ends a run of which steps were not played to their end.
+var errCutShort = errors.New("the run did not come to its end: see what is interrupted in the report above")
+
 func (s *simulation) run(ctx context.Context) error {
 	if err := s.check(); err != nil {
 		return err
 	}
+	if err := s.checkReport(); err != nil {
+		return err
+	}
+	s.o.Version = version()
 	bar := s.c.progress("simulate " + s.o.Client)
 	if bar.moves {
 		s.o.Progress = func(p simulate.Progress) { bar.show(p.Done, p.Total) }
@@ -176,6 +204,27 @@ func (s *simulation) run(ctx context.Context) error {
 		return errors.Join(failed, err)
 	case report.Verdict == simulate.Failed:
 		return errNotMet
+	case report.Verdict == simulate.Interrupted:
+		return errCutShort
+	}
+	return nil
+}
+
+// checkReport finds out, before anybody is created, whether the report can be
+// written where --report says.
+func (s *simulation) checkReport() error {
+	if s.report == "" {
+		return nil
+	}
+	if info, err := os.Stat(s.report); err == nil && info.IsDir() {
+		return usagef("--report %s: it is a directory: name a file in it", s.report)
+	}
+	f, err := os.CreateTemp(filepath.Dir(s.report), ".scim-bridge-report-*")
+	if err == nil {
+		err = errors.Join(f.Close(), os.Remove(f.Name()))
+	}
+	if err != nil {
+		return usagef("--report %s: %s: name a file in a directory that is there and where you may write", s.report, err)
 	}
 	return nil
 }

@@ -67,9 +67,12 @@ func portOf(u *url.URL) string {
 // addresses resolves the URL's host, which may be an address.
 func (n Network) addresses(ctx context.Context, u *url.URL) ([]netip.Addr, error) {
 	if a, err := netip.ParseAddr(u.Hostname()); err == nil {
-		return []netip.Addr{a}, nil
+		return []netip.Addr{a.Unmap()}, nil
 	}
 	all, err := n.Resolve(ctx, u.Hostname())
+	for i, a := range all {
+		all[i] = a.Unmap() // resolvers may write IPv4 as ::ffff:127.0.0.1
+	}
 	if err == nil && len(all) == 0 {
 		err = &net.DNSError{Err: "no address", Name: u.Hostname(), IsNotFound: true}
 	}

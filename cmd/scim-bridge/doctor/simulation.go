@@ -25,6 +25,8 @@ func CheckSimulation(client string, play func(ctx context.Context, client string
 		switch {
 		case err != nil || r.Interrupted:
 			f.add(Error, client, "run it again; see what is slow: the findings above, the load of this host", "did not come to its end: %s", reason(err))
+		case r.Verdict == simulate.Interrupted:
+			f.add(Error, client, "scim-bridge simulate "+client+" against a tenant for tests says more", "some steps were not played to their end")
 		case r.Verdict != simulate.Failed:
 			f.ok(client, "played to its end: %d people, %d groups, %d requests in %s", r.Users, r.Groups, r.Requests, span(requests))
 		}

@@ -20,6 +20,7 @@ func TestSimulation(t *testing.T) {
 		{"a failed expectation", &simulate.Report{Verdict: simulate.Failed, Steps: []simulate.Step{{Title: "Look up", Verdict: simulate.Failed, Checks: []simulate.Check{{Verdict: simulate.OK}, failed}}}}, nil,
 			"error okta: Look up: a filter that nobody matches finds nobody: GET /Users: 3 users"},
 		{"a failed step", &simulate.Report{Verdict: simulate.Failed, Steps: []simulate.Step{{Title: "Look up", Verdict: simulate.Failed, Reason: "no answer"}}}, nil, "error okta: Look up: failed: no answer"},
+		{"cut short", &simulate.Report{Verdict: simulate.Interrupted}, nil, "error okta: some steps were not played to their end"},
 		{"interrupted", &simulate.Report{Verdict: simulate.OK, Interrupted: true}, context.DeadlineExceeded, "error okta: did not come to its end: no answer in time"},
 		{"not begun", nil, errBroken, "error okta: could not be played: disk I/O error"},
 	} {

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net"
 	"path/filepath"
@@ -14,6 +15,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 const (
@@ -74,7 +77,7 @@ func CheckStore(o StoreOptions) Check {
 // storeRemedy is what to do about a database that cannot be read.
 func storeRemedy(o StoreOptions) string {
 	if o.Database.SQLite != nil {
-		return "create its folder, owned by the user who runs scim-bridge, and run doctor as that user"
+		return sqliteRemedy(o.Err)
 	}
 	if e, ok := errors.AsType[*pgconn.PgError](o.Err); ok {
 		switch e.Code {
@@ -101,6 +104,28 @@ func storeRemedy(o StoreOptions) string {
 		return "start the database, or correct host and port in store.url"
 	}
 	return "check that the server runs, that it can be reached from here, and the user and password"
+}
+
+// sqliteRemedy goes by SQLite's result code (https://www.sqlite.org/rescode.html).
+func sqliteRemedy(err error) string {
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
+		switch e.Code() & 0xff { // the code without what extends it
+		case sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT:
+			return "name another file in store.url, or restore the backup: docs/operating.md, \"Back up and restore\""
+		case sqlite3.SQLITE_FULL:
+			return "free space where it is, or move the database"
+		case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH:
+			return "let the user who runs scim-bridge read and write the file and its folder, and run doctor as that user"
+		case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
+			return "end what holds it, such as a forgotten sqlite3 or backup, and run doctor again"
+		case sqlite3.SQLITE_IOERR:
+			return "look at the disk and the file system that it is on; if it stays, restore the backup: docs/operating.md, \"Back up and restore\""
+		}
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return "let the user who runs scim-bridge read and write the file and its folder, and run doctor as that user"
+	}
+	return "create its folder, owned by the user who runs scim-bridge, and run doctor as that user"
 }
 
 func (f *findings) schema(o StoreOptions) {

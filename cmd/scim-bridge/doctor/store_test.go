@@ -115,6 +115,85 @@ func TestStoreSQLiteNotThere(t *testing.T) {
 	}
 }
 
+// What is to be done about a file that cannot be read goes by what SQLite says.
+func TestStoreSQLiteRemedies(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		spoil  func(t *testing.T, path string)
+		remedy string
+	}{
+		{"not a database", func(t *testing.T, path string) {
+			check(t, os.WriteFile(path, []byte(strings.Repeat("garbage ", 2000)), 0o600))
+		}, "restore the backup"},
+		{"cut off", func(t *testing.T, path string) {
+			check(t, used(t, path).Close())
+			check(t, os.Truncate(path, 4096))
+		}, "restore the backup"},
+		{"no folder", func(t *testing.T, path string) { check(t, os.Remove(filepath.Dir(path))) }, "create its folder"},
+		{"not to be read", func(t *testing.T, path string) {
+			if os.Getuid() == 0 {
+				t.Skip("root reads everything: run it as another user")
+			}
+			check(t, used(t, path).Close())
+			check(t, os.Chmod(path, 0))
+		}, "read and write the file"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "folder", "bridge.db")
+			check(t, os.Mkdir(filepath.Dir(path), 0o700))
+			tt.spoil(t, path)
+			found := examine(t, "sqlite:"+path, nil)
+			if len(found) != 1 || found[0].Level != doctor.Error || !strings.Contains(found[0].Remedy, tt.remedy) {
+				t.Errorf("%+v", found)
+			}
+		})
+	}
+}
+
+// refusal is the error that SQLite gives for a statement on a file, another
+// connection to which has done what before says.
+func refusal(t *testing.T, query, before, statement string) error {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "bridge.db")
+	first, err := sql.Open("sqlite", path)
+	check(t, err)
+	defer first.Close()
+	first.SetMaxOpenConns(1) // a transaction stays on its connection
+	for _, text := range []string{"CREATE TABLE t (x)", before} {
+		_, err = first.ExecContext(t.Context(), text)
+		check(t, err)
+	}
+	second, err := sql.Open("sqlite", "file:"+path+query)
+	check(t, err)
+	defer second.Close()
+	_, err = second.ExecContext(t.Context(), statement)
+	if err == nil {
+		t.Fatalf("%s is not refused", statement)
+	}
+	return err
+}
+
+func TestStoreSQLiteRemediesByCode(t *testing.T) {
+	const insert = "INSERT INTO t VALUES (1)"
+	for _, tt := range []struct {
+		name, query, before, statement string
+		remedy                         string
+	}{
+		{"held", "", "BEGIN EXCLUSIVE", insert, "end what holds it"},
+		{"read-only", "?mode=ro", "PRAGMA user_version = 1", insert, "read and write the file"},
+		{"full", "?_pragma=max_page_count(1)", "PRAGMA user_version = 1", "CREATE TABLE u AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 9000) SELECT i FROM n", "free space"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			o := doctor.StoreOptions{Place: "here", Err: refusal(t, tt.query, tt.before, tt.statement)}
+			o.Database.SQLite = new(doctor.SQLite)
+			found := look(t, doctor.CheckStore(o))
+			if len(found) != 1 || !strings.Contains(found[0].Remedy, tt.remedy) {
+				t.Errorf("%+v", found)
+			}
+		})
+	}
+}
+
 // A database in use is looked at beside its servers, which are counted.
 func TestInspectCountsServers(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "bridge.db")

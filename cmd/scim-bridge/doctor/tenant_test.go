@@ -201,7 +201,8 @@ func TestGuards(t *testing.T) {
 	}{
 		{"free", provision.GuardReport{Guard: "deactivations", Limit: 10, Used: 3}, nil, "ok nothing is held"},
 		{"held", provision.GuardReport{Guard: "deactivations", Limit: 10, Used: 10, Held: 4, Window: "1h0m0s", Subjects: []string{"ada@example.com"}}, nil, "warning deactivations: held and not done: 4; 10 of 10 have passed in 1h0m0s"},
-		{"open", provision.GuardReport{Guard: "invites", OpenUntil: now.Add(90 * time.Minute)}, nil, "notice invites: is released for 1h30m more"},
+		{"held and open", provision.GuardReport{Guard: "deactivations", Limit: 10, Used: 10, Held: 4, Window: "1h0m0s", OpenUntil: now.Add(90 * time.Minute)}, nil, "notice deactivations: is released until " + now.Add(90*time.Minute).UTC().Format("2006-01-02 15:04:05Z") + ", for 1h30m more; 4 were held before"},
+		{"open", provision.GuardReport{Guard: "invites", OpenUntil: now.Add(90 * time.Minute)}, nil, "notice invites: is released until " + now.Add(90*time.Minute).UTC().Format("2006-01-02 15:04:05Z") + ", for 1h30m more"},
 		{"unread", provision.GuardReport{}, errBroken, "error the database cannot be read: disk I/O error"},
 		{"unusable", provision.GuardReport{}, &provision.ConfigError{}, "notice not looked at"},
 	} {

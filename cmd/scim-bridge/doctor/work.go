@@ -156,11 +156,15 @@ func CheckGuards(o WorkOptions) Check {
 		var f findings
 		for _, g := range guards {
 			switch {
+			case !g.OpenUntil.IsZero():
+				text := fmt.Sprintf("is released until %s, for %s more", g.OpenUntil.UTC().Format("2006-01-02 15:04:05Z"), span(g.OpenUntil.Sub(o.Now())))
+				if g.Held > 0 {
+					text += fmt.Sprintf("; %d were held before: their client sends them again", g.Held)
+				}
+				f.add(Notice, g.Guard, fmt.Sprintf("to end it: scim-bridge tenant guard release %s --tenant %s --for 0", g.Guard, o.Tenant), "%s", text)
 			case g.Held > 0:
 				f.add(Warning, g.Guard, fmt.Sprintf("scim-bridge tenant guard show --tenant %[1]s; if it is meant: scim-bridge tenant guard release %[2]s --tenant %[1]s", o.Tenant, g.Guard),
 					"held and not done: %d; %d of %d have passed in %s", g.Held, g.Used, g.Limit, g.Window)
-			case !g.OpenUntil.IsZero():
-				f.add(Notice, g.Guard, fmt.Sprintf("scim-bridge tenant guard release %s --tenant %s --for 0", g.Guard, o.Tenant), "is released for %s more", span(g.OpenUntil.Sub(o.Now())))
 			}
 		}
 		if len(f) == 0 {

@@ -86,6 +86,7 @@ func (s *simulation) disable(ctx context.Context) error {
 	if err != nil || !ok {
 		return err
 	}
+	p.disabled = true
 	if a := s.look(ctx, isStillThere, p); a != nil {
 		s.expect(isDisabled, a.object["active"] == false, a, "active is %s", shape(a.object["active"]))
 	}
@@ -99,6 +100,9 @@ func (s *simulation) disable(ctx context.Context) error {
 // is assigned anew.
 func (s *simulation) restore(ctx context.Context) error {
 	p := s.leaver()
+	if !p.disabled {
+		return skipf("nobody could be disabled")
+	}
 	if l := s.list(s.send(ctx, s.client.Find(p.Mail))); l != nil {
 		s.expect(isStillThere, l.only(p.id), l.answer, "%s", l.size())
 	}

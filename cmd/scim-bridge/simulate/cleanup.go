@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -57,78 +58,82 @@ func (s *simulation) deleted(ctx context.Context, a *answer) bool {
 }
 
 // removalTries is how often the clean-up sends a delete that is answered 429 or
-// by a server error.
+// 503.
 const removalTries = 5
 
+// noTime is why something is still there that the clean-up did not come to.
+const noTime = "there was no time left"
+
+// leftover is something of the run that the clean-up is to remove.
+type leftover struct {
+	kind, name string
+	// id is where the id is, which a look-up may find.
+	id     *string
+	remove func() string
+	// why is why it is still there; "": it is gone.
+	why string
+}
+
+// leftovers are the people and the groups of the run that are at the server.
+func (s *simulation) leftovers(ctx context.Context) (people, groups []leftover) {
+	for _, p := range s.people {
+		if p.tried && !p.gone {
+			people = append(people, leftover{"User", p.Mail, &p.id, func() string { return s.removePerson(ctx, p) }, noTime})
+		}
+	}
+	for _, g := range s.groups {
+		if g.tried && !g.gone {
+			groups = append(groups, leftover{"Group", g.Name, &g.id, func() string { return s.removeGroup(ctx, g) }, noTime})
+		}
+	}
+	return people, groups
+}
+
+// listLeft puts into the report what is still there.
+func (s *simulation) listLeft(all []leftover) {
+	for _, l := range all {
+		if l.why != "" {
+			s.report.Left = append(s.report.Left, Left{l.kind, l.name, s.clean(*l.id), s.quote(l.why)})
+		}
+	}
+}
+
 // cleanUp removes what the run created, also when it was interrupted, and lists
-// what it could not remove.
+// what it could not remove. The end of ctx is the end of its time.
 func (s *simulation) cleanUp(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpMost)
-	defer cancel()
 	const title = "what the run created is removed"
 	s.begin("clean-up", title)
 	began := s.Now()
+	people, groups := s.leftovers(ctx)
 	if s.Keep {
-		s.keep()
+		for _, all := range [][]leftover{groups, people} {
+			for i := range all {
+				all[i].why = "kept, as was asked for"
+			}
+			s.listLeft(all)
+		}
 		s.end(skipf("it is kept, as was asked for"), 0)
 		return
 	}
-	type thing struct {
-		left   Left
-		remove func() string
-	}
-	var groups, people []thing
-	for _, g := range s.groups {
-		if g.tried && !g.gone {
-			groups = append(groups, thing{Left{"Group", g.Name, g.id, ""}, func() string { return s.removeGroup(ctx, g) }})
-		}
-	}
-	for _, p := range s.people {
-		if p.tried && !p.gone {
-			people = append(people, thing{Left{"User", p.Mail, p.id, ""}, func() string { return s.removePerson(ctx, p) }})
-		}
-	}
 	// People first: a group that nobody is in takes nothing from anybody, which
 	// servers may hold back.
-	for _, all := range [][]thing{people, groups} {
+	for _, all := range [][]leftover{people, groups} {
 		s.together(ctx, title, len(all), atOnce, func(i int, _ bool) bool {
-			all[i].left.Reason = all[i].remove()
+			all[i].why = all[i].remove()
 			return true
 		})
-		for _, t := range all {
-			if t.left.Reason == "" && ctx.Err() != nil {
-				t.left.Reason = "there was no time left"
-			}
-			if t.left.Reason != "" {
-				t.left.ID, t.left.Reason = s.clean(t.left.ID), s.quote(t.left.Reason)
-				s.report.Left = append(s.report.Left, t.left)
-			}
-		}
+		s.listLeft(all)
 	}
+	// What stays is no fault of the server's: clients do not need to delete.
 	var err error
 	if n := len(s.report.Left); n > 0 {
-		err = skipf("%d of %d are still there", n, len(groups)+len(people))
+		reason := fmt.Sprintf("%d of %d are still there", n, len(groups)+len(people))
+		if err = skipf("%s", reason); ctx.Err() != nil {
+			err = &cut{reason + ": " + noTime}
+		}
 	}
 	s.end(err, s.Now().Sub(began))
-	if err != nil {
-		s.current.Verdict = OK // no fault of the server's: clients do not need to delete
-	}
 	s.tick(title, s.total-s.done)
-}
-
-// keep lists what is there.
-func (s *simulation) keep() {
-	const why = "kept, as was asked for"
-	for _, g := range s.groups {
-		if g.tried && !g.gone {
-			s.report.Left = append(s.report.Left, Left{"Group", g.Name, g.id, why})
-		}
-	}
-	for _, p := range s.people {
-		if p.tried && !p.gone {
-			s.report.Left = append(s.report.Left, Left{"User", p.Mail, p.id, why})
-		}
-	}
 }
 
 // removeGroup returns why a group is still there; "" when it is gone.
@@ -152,8 +157,8 @@ func (s *simulation) removePerson(ctx context.Context, p *person) string {
 		}
 	}
 	why := s.removal(ctx, s.userAt(p.id))
-	if why == "" {
-		return ""
+	if why == "" || ctx.Err() != nil {
+		return why
 	}
 	var current []byte
 	if s.traits.ReadsBeforeStatus {
@@ -175,6 +180,8 @@ func (s *simulation) search(ctx context.Context, r idp.Request, at func(id strin
 	switch {
 	case a.status == http.StatusNotFound || isArray && len(elements) == 0:
 		return "", ""
+	case a.problem == noTime:
+		return "", "whether it was created is not known: " + noTime
 	case !a.success() || !isArray:
 		return "", "whether it was created is not known: the look-up " + a.says()
 	}
@@ -196,24 +203,40 @@ func (s *simulation) removal(ctx context.Context, path string) string {
 	if a.success() || a.status == http.StatusNotFound || a.status == http.StatusGone {
 		return ""
 	}
+	if a.problem == noTime {
+		return noTime
+	}
 	return "DELETE " + a.says()
 }
 
-// insist sends a request until it is answered otherwise than 429 or 5xx.
+// insist sends a request until it is answered otherwise than 429 or 503. It gives
+// up on what asks to wait for longer than there is time. A refusal that came is
+// what it returns when the time ends; without one the problem is noTime.
 func (s *simulation) insist(ctx context.Context, r idp.Request) *answer {
-	var last *answer
+	var refusal *answer
 	for try := 1; ; try++ {
-		last = s.once(ctx, r)
-		busy := last.status == http.StatusTooManyRequests || last.status == http.StatusServiceUnavailable
+		a := s.once(ctx, r)
+		if a.problem != "" && ctx.Err() != nil {
+			if refusal != nil {
+				return refusal
+			}
+			a.problem = noTime
+			return a
+		}
+		busy := a.status == http.StatusTooManyRequests || a.status == http.StatusServiceUnavailable
 		if !busy || try == removalTries {
-			return last
+			return a
 		}
-		_, played, asked := s.pause(last.header, 0)
+		refusal = a
+		wanted, asked := retryAfter(a.header)
+		if end, ends := ctx.Deadline(); asked && ends && wanted > time.Until(end) {
+			return a
+		}
 		if !asked {
-			played = min(5*time.Second, s.MaxWait)
+			wanted = 5 * time.Second
 		}
-		if s.Wait(ctx, played) != nil {
-			return last
+		if s.Wait(ctx, min(wanted, s.MaxWait)) != nil {
+			return a
 		}
 	}
 }

@@ -68,7 +68,8 @@ func (s *simulation) send(ctx context.Context, r idp.Request) *answer {
 func (s *simulation) sendIn(ctx context.Context, r idp.Request, more bool) *answer {
 	retry := s.traits.Retry
 	var last time.Duration
-	throttled := false
+	// vain: the wait before was cut, so that the next answer may say the same.
+	throttled, vain := false, false
 	for try := 1; ; try++ {
 		a := s.once(ctx, r)
 		if ctx.Err() != nil {
@@ -85,6 +86,13 @@ func (s *simulation) sendIn(ctx context.Context, r idp.Request, more bool) *answ
 		if busy {
 			s.expect(isRetryAfter, asked, a, "429 with Retry-After %q", a.header.Get("Retry-After"))
 		}
+		long := busy && s.longer(a.header)
+		if long && (vain || s.isHeld()) {
+			// Nothing shows whether the client would get in after all of its wait.
+			s.inspect(a, false)
+			s.giveUp(a)
+			return a
+		}
 		if !again || try >= retry.Times {
 			s.inspect(a, throttled)
 			return a
@@ -95,7 +103,7 @@ func (s *simulation) sendIn(ctx context.Context, r idp.Request, more bool) *answ
 			s.mu.Unlock()
 			return a
 		}
-		last = real
+		last, vain = real, long
 		if err := s.hold(ctx, real, played); err != nil {
 			a.problem = "interrupted"
 			return a
@@ -108,11 +116,8 @@ func (s *simulation) sendIn(ctx context.Context, r idp.Request, more bool) *answ
 // Retry-After that the client understands; last is the wait before.
 func (s *simulation) pause(h http.Header, last time.Duration) (real, played time.Duration, asked bool) {
 	retry := s.traits.Retry
-	seconds, err := strconv.ParseInt(strings.TrimSpace(h.Get("Retry-After")), 10, 64)
-	asked = err == nil && seconds >= 0
-	real = retry.Unasked
-	if asked {
-		real = min(time.Duration(min(seconds, int64(maxAsked/time.Second)))*time.Second, maxAsked)
+	if real, asked = retryAfter(h); !asked {
+		real = retry.Unasked
 	}
 	if retry.Doubles && last > 0 {
 		real = min(max(real, 2*last), maxAsked)
@@ -122,6 +127,49 @@ func (s *simulation) pause(h http.Header, last time.Duration) (real, played time
 		real = retry.NextCycle
 	}
 	return real, played, asked
+}
+
+// retryAfter is what an answer asks to wait, in whole seconds. ok is false where
+// it does not say so.
+func retryAfter(h http.Header) (d time.Duration, ok bool) {
+	seconds, err := strconv.ParseInt(strings.TrimSpace(h.Get("Retry-After")), 10, 64)
+	if err != nil || seconds < 0 {
+		return 0, false
+	}
+	return time.Duration(min(seconds, int64(maxAsked/time.Second))) * time.Second, true
+}
+
+// longer reports whether an answer asks for a longer wait than the simulation
+// makes.
+func (s *simulation) longer(h http.Header) bool {
+	d, asked := retryAfter(h)
+	if !asked {
+		d = s.traits.Retry.Unasked
+	}
+	return d > s.MaxWait
+}
+
+// isHeld reports whether a wait in the current step was in vain, so that none as
+// long is made again.
+func (s *simulation) isHeld() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.held != ""
+}
+
+// giveUp gives up a request that is answered 429 for longer than the
+// simulation waits.
+func (s *simulation) giveUp(a *answer) {
+	text := a.says()
+	if d, asked := retryAfter(a.header); asked {
+		text += fmt.Sprintf(" (Retry-After %d s)", int64(d/time.Second))
+	}
+	a.problem = text
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.held == "" {
+		s.held = fmt.Sprintf("not played to its end, for a run waits %[3]s at most: %[1]s was %[2]s", a.request.Label(), text, s.MaxWait)
+	}
 }
 
 // hold waits, and puts it into the report.

@@ -42,6 +42,8 @@ type Options struct {
 	Parallel int
 	// Domain is that of the people's addresses. "": example.com.
 	Domain string
+	// Version is the program's, for the report.
+	Version string
 	// Name tells the run's people and groups from others: lower-case letters and
 	// digits. "": random.
 	Name string

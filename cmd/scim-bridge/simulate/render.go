@@ -19,11 +19,16 @@ func (r *Report) WriteText(w io.Writer) error {
 		mode = ", " + r.Mode
 	}
 	p.line("scim-bridge simulate %s%s: %s", r.Client, mode, r.BaseURL)
+	if r.Version != "" {
+		p.line("by scim-bridge %s", r.Version)
+	}
 	p.line("run %s, %s, %s people, %s; %s in %s", r.Name, r.Started.UTC().Format("2006-01-02 15:04:05Z"),
 		fmt.Sprint(r.Users), plural(r.Groups, "group", "groups"), plural(r.Requests, "request", "requests"), seconds(r.Millis))
 	p.line("")
 	for i := range r.Steps {
-		p.step(&r.Steps[i])
+		// A reason that several steps in a row were skipped for is said once.
+		same := i > 0 && r.Steps[i].Verdict == Skipped && r.Steps[i-1].Verdict == Skipped && r.Steps[i].Reason == r.Steps[i-1].Reason
+		p.step(&r.Steps[i], !same)
 	}
 	if r.Waits != nil {
 		p.line("")
@@ -34,7 +39,11 @@ func (r *Report) WriteText(w io.Writer) error {
 		p.line("")
 		p.line("Still at the server:")
 		for _, l := range r.Left {
-			p.wrapped("  ", fmt.Sprintf("%s %s (id %q): %s", l.Type, l.Name, l.ID, l.Reason))
+			id := ""
+			if l.ID != "" {
+				id = fmt.Sprintf(" (id %q)", l.ID)
+			}
+			p.wrapped("  ", fmt.Sprintf("%s %s%s: %s", l.Type, l.Name, id, l.Reason))
 		}
 	}
 	p.line("")
@@ -44,10 +53,13 @@ func (r *Report) WriteText(w io.Writer) error {
 
 // Summary is the report in a sentence.
 func (r *Report) Summary() string {
-	failed, checks, met, steps := 0, 0, 0, 0
+	failed, short, checks, met, steps := 0, 0, 0, 0, 0
 	for _, st := range r.Steps {
 		if st.Verdict == Failed {
 			failed++
+		}
+		if st.Verdict == Interrupted {
+			short++
 		}
 		if st.Verdict != Skipped {
 			steps++
@@ -62,6 +74,9 @@ func (r *Report) Summary() string {
 	text := fmt.Sprintf("%s: %d of %d expectations met in %s", r.Verdict, met, checks, plural(steps, "step", "steps"))
 	if failed > 0 {
 		text += fmt.Sprintf(", %d of them failed", failed)
+	}
+	if short > 0 {
+		text += fmt.Sprintf(", %d of them not played to the end", short)
 	}
 	if r.Interrupted {
 		text += "; the run was interrupted"
@@ -99,14 +114,14 @@ func (p *page) wrapped(indent, text string) {
 	}
 }
 
-func (p *page) step(st *Step) {
+func (p *page) step(st *Step, reason bool) {
 	cost := ""
 	if st.Count > 0 {
 		cost = fmt.Sprintf("%s, %s", plural(st.Count, "request", "requests"), seconds(st.Millis))
 	}
-	p.line("%-8s %-12s  %-50s  %s", st.Verdict, st.Name, st.Title, cost)
-	if st.Reason != "" {
-		p.wrapped("         ", st.Reason)
+	p.line("%-11s %-12s  %-50s  %s", st.Verdict, st.Name, st.Title, cost)
+	if st.Reason != "" && reason {
+		p.wrapped("            ", st.Reason)
 	}
 	for _, c := range st.Checks {
 		if c.Verdict != Failed {
@@ -116,12 +131,12 @@ func (p *page) step(st *Step) {
 		if c.Times > 1 {
 			often = fmt.Sprintf(" (not so %d of %d times)", c.Failures, c.Times)
 		}
-		p.wrapped("         ", "✗ "+c.What+often)
+		p.wrapped("            ", "✗ "+c.What+often)
 		for _, l := range []struct{ name, text string }{
 			{"request", c.Request}, {"sent", c.Sent}, {"came", c.Got}, {"matters", c.Why}, {"source", c.Source},
 		} {
 			if l.text != "" {
-				p.wrapped("           ", fmt.Sprintf("%-8s %s", l.name+":", l.text))
+				p.wrapped("              ", fmt.Sprintf("%-8s %s", l.name+":", l.text))
 			}
 		}
 	}

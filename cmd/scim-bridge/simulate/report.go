@@ -5,18 +5,23 @@ import "time"
 // Verdict is what came of a step or an expectation.
 type Verdict string
 
-// The verdicts. A step is failed when one of its expectations is.
+// The verdicts. A step is failed when one of its expectations is, and
+// interrupted when it was begun and not played to its end; a run is failed or
+// interrupted when one of its steps is.
 const (
-	OK      Verdict = "ok"
-	Failed  Verdict = "failed"
-	Skipped Verdict = "skipped"
+	OK          Verdict = "ok"
+	Failed      Verdict = "failed"
+	Skipped     Verdict = "skipped"
+	Interrupted Verdict = "interrupted"
 )
 
 // Report is what a run found. It holds nothing of people whom the run did not
 // create, and no token.
 type Report struct {
 	// Format is the version of this shape: 1.
-	Format  int    `json:"format"`
+	Format int `json:"format"`
+	// Version is that of the program, "" where Options has none.
+	Version string `json:"version,omitempty"`
 	Client  string `json:"client"`
 	Mode    string `json:"mode,omitempty"`
 	BaseURL string `json:"base_url"`

@@ -37,7 +37,10 @@ type simulation struct {
 	// ids are those of all that was created, by type and id.
 	ids map[string]bool
 	// cycle is how long the simulation waits until the client's next cycle.
-	cycle       time.Duration
+	cycle time.Duration
+	// held is what the current step was not played for: an answer 429 that is to
+	// last longer than the simulation waits. "": there was none.
+	held        string
 	done, total int
 }
 
@@ -48,6 +51,8 @@ type person struct {
 	id string
 	// tried is set when a create was sent, gone when the person was deleted.
 	tried, gone bool
+	// disabled is set while the server has accepted that the person is disabled.
+	disabled bool
 }
 
 // group is one of the run's groups; members are the ids of who is in it.
@@ -64,6 +69,26 @@ type group struct {
 // either case, unless Keep is set. A server that misbehaves is no error: the
 // report says how.
 func Run(ctx context.Context, o Options) (*Report, error) {
+	s, err := prepare(o)
+	if err != nil {
+		return nil, err
+	}
+	defer s.http.CloseIdleConnections()
+	started := s.Now()
+	s.report.Started = started.UTC().Truncate(time.Second)
+	s.playAll(ctx)
+	interrupted := ctx.Err() // the clean-up is no part of what can be interrupted
+	s.report.Interrupted = interrupted != nil
+	cleaning, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpMost)
+	defer cancel()
+	s.cleanUp(cleaning)
+	s.report.Millis = s.Now().Sub(started).Milliseconds()
+	s.report.Verdict = s.verdict()
+	return s.report, interrupted
+}
+
+// prepare completes the options and makes a run of them.
+func prepare(o Options) (*simulation, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
@@ -74,31 +99,38 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if o.Name == "" {
 		o.Name = strings.ToLower(rand.Text()[:6])
 	}
-	s := newSimulation(o, client)
-	defer s.http.CloseIdleConnections()
-	started := s.Now()
-	s.report.Started = started.UTC().Truncate(time.Second)
+	return newSimulation(o, client), nil
+}
+
+// playAll plays every step but the clean-up.
+func (s *simulation) playAll(ctx context.Context) {
 	for _, st := range s.steps() {
 		s.play(ctx, st)
 	}
-	interrupted := ctx.Err() // the clean-up is no part of what can be interrupted
-	s.report.Interrupted = interrupted != nil
-	s.cleanUp(ctx)
-	s.report.Millis = s.Now().Sub(started).Milliseconds()
-	s.report.Verdict = OK
+}
+
+// verdict is that of the run.
+func (s *simulation) verdict() Verdict {
+	v := OK
+	if s.report.Interrupted {
+		v = Interrupted
+	}
 	for _, st := range s.report.Steps {
-		if st.Verdict == Failed {
-			s.report.Verdict = Failed
+		switch st.Verdict {
+		case Failed:
+			return Failed
+		case Interrupted:
+			v = Interrupted
 		}
 	}
-	return s.report, interrupted
+	return v
 }
 
 func newSimulation(o Options, client idp.Client) *simulation {
 	s := &simulation{
 		Options: o, client: client, traits: client.Traits(), http: httpClient(o.HTTP), ids: map[string]bool{},
 		report: &Report{
-			Format: 1, Client: o.Client, Mode: o.Mode, BaseURL: o.BaseURL, Name: o.Name, Users: o.Users, Groups: o.Groups,
+			Format: 1, Version: o.Version, Client: o.Client, Mode: o.Mode, BaseURL: o.BaseURL, Name: o.Name, Users: o.Users, Groups: o.Groups,
 			Statuses: map[string]int{},
 		},
 	}
@@ -122,6 +154,9 @@ func httpClient(given *http.Client) *http.Client {
 	c.Jar = nil
 	return &c
 }
+
+// wasInterrupted is the reason of what was not played because of that.
+const wasInterrupted = "the run was interrupted"
 
 // step is a part of the run. It returns a *skip where there is nothing to play.
 type step struct {
@@ -148,14 +183,14 @@ func (s *simulation) steps() []step {
 		{"create", fmt.Sprintf("%d people are looked up and created", s.Users), s.Users, s.create},
 		{"find", "they are found again", 0, s.find},
 		{"duplicate", "a create is sent a second time", 0, s.duplicate},
-		{"import", "all people are read, page by page", 0, s.importPeople},
+		{"import", "people are read, page by page", 0, s.importPeople},
 		{"update", "a person gets another family name", 0, s.update},
 		{"rename", "a person gets another user name", 0, s.rename},
 		{"attributes", "attributes as only this client sends them", 0, s.attributes},
 		{"groups", fmt.Sprintf("%d groups are looked up and created", s.Groups), s.Groups, s.createGroups},
 		{"members", "members come and go, and the group is renamed", 0, s.members},
 		{"parallel", fmt.Sprintf("%d changes of members at once, twice", s.Parallel), 2 * s.Parallel, s.parallel},
-		{"group-import", "all groups are read, page by page", 0, s.importGroups},
+		{"group-import", "groups are read, page by page", 0, s.importGroups},
 		{"disable", "a person is disabled", 0, s.disable},
 		{"restore", "the person comes back", 0, s.restore},
 		{"unknown", "an id that nobody has is read", 0, s.unknown},
@@ -177,11 +212,16 @@ func (s *simulation) play(ctx context.Context, st step) {
 	var err error
 	switch {
 	case ctx.Err() != nil:
-		err = skipf("the run was interrupted")
+		err = skipf(wasInterrupted)
 	case s.broken != "":
 		err = skipf("%s", s.broken)
 	default:
 		err = st.run(ctx)
+		if ctx.Err() != nil {
+			err = ctx.Err() // what a step says of itself then is of no use
+		} else if _, skips := errors.AsType[*skip](err); s.held != "" && (err == nil || skips) {
+			err = &cut{s.held}
+		}
 	}
 	s.end(err, s.Now().Sub(began))
 	s.tick(st.title, before+st.parts-s.done)
@@ -191,8 +231,14 @@ func (s *simulation) play(ctx context.Context, st step) {
 func (s *simulation) begin(name, title string) {
 	s.report.Steps = append(s.report.Steps, Step{Name: name, Title: title, Verdict: OK})
 	s.current = &s.report.Steps[len(s.report.Steps)-1]
+	s.held = ""
 	s.tick(title, 0)
 }
+
+// cut says why a step was not played to its end.
+type cut struct{ reason string }
+
+func (c *cut) Error() string { return c.reason }
 
 // end settles the current step. An error that is no *skip is a fault that ends
 // what is played of the step, and is a failure.
@@ -200,14 +246,17 @@ func (s *simulation) end(err error, took time.Duration) {
 	c := s.current
 	c.Millis = took.Milliseconds()
 	skipped, skips := errors.AsType[*skip](err)
+	short, isCut := errors.AsType[*cut](err)
 	switch {
 	case skips:
 		c.Reason = s.quote(skipped.reason)
 		if len(c.Checks) == 0 {
 			c.Verdict = Skipped
 		}
-	case errors.Is(err, context.Canceled):
-		c.Reason = "the run was interrupted"
+	case isCut:
+		c.Verdict, c.Reason = Interrupted, s.quote(short.reason)
+	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
+		c.Verdict, c.Reason = Interrupted, wasInterrupted
 	case err != nil:
 		c.Verdict, c.Reason = Failed, s.quote(err.Error())
 	}
