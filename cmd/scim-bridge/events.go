@@ -112,7 +112,13 @@ func (v *eventsView) showEvents(ctx context.Context, q store.EventQuery) error {
 			all = append(all, found...)
 		}
 		return all, nil
-	}, show)
+	}, show, func() { v.nothing("event", "") })
+}
+
+// nothing says on standard error that what was asked for is not there, and what
+// else may be the reason.
+func (v *eventsView) nothing(what, reason string) {
+	fmt.Fprintf(v.c.stderr, "no %s matches%s\n", what, reason)
 }
 
 // eventQueries are q, or one for each of those whom --user means now: whoever
@@ -142,10 +148,14 @@ func (v *eventsView) eventQueries(ctx context.Context, q store.EventQuery) ([]st
 // follow shows the newest limit of what read finds, oldest first, and, when on,
 // what comes after it until ctx is done. read may find more than limit, in any
 // order, as long as the nearest to after, or the newest, are among it.
-func follow[T any](ctx context.Context, on bool, limit int, seq func(T) int64, read func(after int64, newest bool) ([]T, error), show func(T) error) error {
+// nothing is called when there is nothing at first.
+func follow[T any](ctx context.Context, on bool, limit int, seq func(T) int64, read func(after int64, newest bool) ([]T, error), show func(T) error, nothing func()) error {
 	found, err := read(0, true)
 	if err != nil {
 		return err
+	}
+	if len(found) == 0 {
+		nothing()
 	}
 	bySeq := func(a, b T) int { return cmp.Compare(seq(a), seq(b)) }
 	slices.SortFunc(found, bySeq)

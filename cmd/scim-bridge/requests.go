@@ -145,7 +145,9 @@ func (v *eventsView) showRequests(ctx context.Context, q store.EventQuery) error
 			all = append(all, found...)
 		}
 		return all, nil
-	}, show)
+	}, show, func() {
+		v.nothing("request", ": they are kept for as long as requests.keep says, and names are found by the keys in secrets; see the log of requests in docs/operating.md")
+	})
 }
 
 // requestQueries are what to ask of each tenant; like eventQueries.

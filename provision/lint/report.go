@@ -54,9 +54,12 @@ func (r *Report) About() string {
 		text += fmt.Sprintf(" and %d more", n)
 	}
 	plural := map[about]string{aPerson: "people", aGroup: "groups", anObject: "people or groups"}[r.about]
+	one := map[about]string{aPerson: "person", aGroup: "group", anObject: "person or group"}[r.about]
 	switch {
 	case r.about == aName:
 		return text
+	case text == "" && r.Subjects == 1:
+		return "1 " + one
 	case text == "":
 		return fmt.Sprintf("%d %s", r.Subjects, plural)
 	case r.Subjects == 1:
