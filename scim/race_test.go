@@ -2,6 +2,6 @@
 
 package scim_test
 
-// raced says that the tests run with the race detector: then every third of
+// raced says that the tests run with the race detector: then every fifth of
 // the wire fixtures is played, each of which has a stack of its own.
 const raced = true

@@ -3,6 +3,7 @@ package main
 import (
 	"flag"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -78,5 +79,21 @@ func runScripts(t *testing.T, dir string, env map[string]string, redis ...func(*
 	for _, f := range redis {
 		p.Cmds["redis"] = f
 	}
+	if raced {
+		p.Dir, p.Files = "", everySecond(t, dir)
+	}
 	testscript.Run(t, p)
+}
+
+// everySecond lists half of a folder's scripts.
+func everySecond(t *testing.T, dir string) (files []string) {
+	t.Helper()
+	all, err := filepath.Glob(filepath.Join(dir, "*.txtar"))
+	if err != nil || len(all) == 0 {
+		t.Fatalf("no scripts in %s: %v", dir, err)
+	}
+	for i := 0; i < len(all); i += 2 {
+		files = append(files, all[i])
+	}
+	return files
 }
