@@ -238,32 +238,38 @@ func (r *rootQuery) find(ctx context.Context, c scim.Caller) (*hits, *place, err
 }
 
 // merged sorts what all types have together: the page is among the first of
-// each.
+// each. A type that lacks what is sorted by is only counted at first, so that a
+// page behind the end costs nothing.
 func (r *rootQuery) merged(ctx context.Context, c scim.Caller) (*hits, error) {
-	all := &hits{}
-	totals := make([]int, len(r.types))
+	all, found := &hits{}, make([]*hits, len(r.types))
 	for i, t := range r.types {
 		q := r.queries[i]
-		q.StartIndex, q.Count = 1, 0
-		found, err := t.find(ctx, c, q)
-		if err != nil {
+		q.StartIndex = 1
+		switch {
+		case q.SortBy == nil:
+			q.Count = 0
+		case q.Count > 0:
+			q.Count = r.start - 1 + r.count
+		}
+		var err error
+		if found[i], err = t.find(ctx, c, q); err != nil {
 			return nil, err
 		}
-		totals[i] = found.total
-		all.total += found.total
+		all.total += found[i].total
 	}
 	if r.count == 0 || r.start > all.total {
 		return all, nil
 	}
 	for i, t := range r.types {
 		q := r.queries[i]
-		q.Descending = r.descending && q.SortBy != nil
-		q.StartIndex, q.Count = 1, min(r.start-1+r.count, totals[i])
-		found, err := t.find(ctx, c, q)
-		if err != nil {
-			return nil, err
+		if q.SortBy == nil {
+			q.StartIndex, q.Count = 1, min(r.start-1+r.count, found[i].total)
+			var err error
+			if found[i], err = t.find(ctx, c, q); err != nil {
+				return nil, err
+			}
 		}
-		all.list = append(all.list, found.list...)
+		all.list = append(all.list, found[i].list...)
 	}
 	slices.SortStableFunc(all.list, func(a, b hit) int {
 		if r.descending {
